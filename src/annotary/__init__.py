@@ -1,0 +1,1 @@
+"""Annotary: the store for image annotations."""

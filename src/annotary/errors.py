@@ -1,0 +1,133 @@
+"""The errors that callers see.
+
+::
+
+    AnnotaryError
+    ├── BadRequestError        400  the call itself is wrong
+    │   ├── ValidationError    400  an annotation, tag or schema breaks a rule
+    │   ├── ImportFailedError  400  an import session was refused; carries its problems
+    │   └── LossRefusedError   400  an export would lose more than the caller allowed
+    ├── UnauthorizedError      401  no key, or an unknown one
+    ├── ForbiddenError         403  the key may not do this
+    ├── NotFoundError          404  no such thing
+    ├── ConflictError          409  the thing is not in a state that allows this
+    ├── PayloadTooLargeError   413  a body, file or document is over its limit
+    ├── TooManyRequestsError   429  over the rate limit
+    ├── InternalServerError    500  our fault
+    ├── ServiceUnavailableError 503 shutting down, busy or out of reach
+    └── StoreError             500  the store cannot be opened or is damaged
+
+Every error has a ``code`` (its class name), an HTTP ``status``, a ``message`` and a ``hint``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from annotary.problems import Problem
+
+
+class AnnotaryError(Exception):
+    """The root of all errors that Annotary raises on purpose."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    @property
+    def code(self) -> str:
+        """The error's name, as it stands in an HTTP answer."""
+        return type(self).__name__
+
+    def __str__(self) -> str:
+        return f"{self.message}\n\nHint: {self.hint}" if self.hint else self.message
+
+
+class BadRequestError(AnnotaryError):
+    """The call itself is wrong."""
+
+    status = 400
+
+
+class ValidationError(BadRequestError):
+    """What was given breaks a rule; ``problem`` says which."""
+
+    def __init__(self, message: str, *, hint: str = "", problem: Problem | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.problem = problem
+
+
+class ImportFailedError(BadRequestError):
+    """An import session was refused and nothing of it was committed.
+
+    ``problems`` holds the first ones; ``session.get_logs()`` has them all.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", problems: Sequence[str] = (), total: int = 0
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+        self.total = total
+
+
+class LossRefusedError(BadRequestError):
+    """An export would lose what the caller did not allow to be lost."""
+
+
+class UnauthorizedError(AnnotaryError):
+    """No secret key was given, or it is not a valid one."""
+
+    status = 401
+
+
+class ForbiddenError(AnnotaryError):
+    """The secret key may not do this."""
+
+    status = 403
+
+
+class NotFoundError(AnnotaryError):
+    """There is no such thing, or the key may not know of it."""
+
+    status = 404
+
+
+class ConflictError(AnnotaryError):
+    """The thing is not in a state that allows this."""
+
+    status = 409
+
+
+class PayloadTooLargeError(AnnotaryError):
+    """A body, file or document is over its limit."""
+
+    status = 413
+
+
+class TooManyRequestsError(AnnotaryError):
+    """Over the rate limit; try again later."""
+
+    status = 429
+
+
+class InternalServerError(AnnotaryError):
+    """Something went wrong on the server's side."""
+
+    status = 500
+
+
+class ServiceUnavailableError(AnnotaryError):
+    """The service is out of reach, shutting down or busy."""
+
+    status = 503
+
+
+class StoreError(AnnotaryError):
+    """The store cannot be opened, is of a newer version, or is damaged."""
+
+    status = 500

@@ -1,0 +1,318 @@
+"""What can be wrong with a file or a record: rules, and problems found by them.
+
+A :class:`Problem` is data: rule code, file, place and the values that were seen. Its text is
+made once, here, from the rule's templates, so that the SDK, the server and the CLI print the
+same words. ``RULES`` is the table that the documentation is generated from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+ERROR = "Error"
+WARNING = "Warning"
+
+
+class Rule(Struct, frozen=True):
+    """One thing that is checked: its code, how severe it is, and its two texts.
+
+    ``message`` and ``hint`` are ``str.format`` templates over the problem's values.
+    """
+
+    code: str
+    level: str
+    message: str
+    hint: str
+
+
+class Location(Struct, frozen=True, omit_defaults=True):
+    """A place in a file: 1-based line and column where text has lines, and a pointer.
+
+    ``pointer`` is a JSON pointer (RFC 6901), or a path of element names for XML.
+    """
+
+    line: int | None = None
+    column: int | None = None
+    pointer: str | None = None
+
+
+NOWHERE = Location()
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """One fault: the rule that found it, where, and the values that the texts quote."""
+
+    code: str
+    file: str
+    location: Location = NOWHERE
+    values: dict[str, Any] = {}
+    count: int = 1
+    """How many records share this fault (an unknown image is told once, with its records)."""
+
+    @property
+    def level(self) -> str:
+        """``Error`` or ``Warning``."""
+        return RULES[self.code].level
+
+    @property
+    def message(self) -> str:
+        """What is wrong, as one sentence without the place."""
+        return RULES[self.code].message.format_map(_Values(self.values))
+
+    @property
+    def hint(self) -> str:
+        """How to mend it."""
+        return RULES[self.code].hint.format_map(_Values(self.values))
+
+    @property
+    def text(self) -> str:
+        """The whole log text: place, fault and, after a blank line, the hint."""
+        place = self.file
+        if self.location.line is not None:
+            place = f"{place}:{self.location.line}"
+        if self.location.pointer:
+            place = f"{place} ({self.location.pointer})"
+        more = f" ({self.count} records.)" if self.count > 1 else ""
+        hint = self.hint
+        return f"At {place}: {self.message}{more}" + (f"\n\nHint: {hint}" if hint else "")
+
+
+class _Values(dict[str, Any]):
+    """Template values; one that a caller forgot shows as its name instead of raising."""
+
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
+
+
+def _table(*rules: Rule) -> dict[str, Rule]:
+    table = {rule.code: rule for rule in rules}
+    if len(table) != len(rules):
+        raise ValueError("two rules share a code")
+    return table
+
+
+RULES = _table(
+    # --- the file as a whole -------------------------------------------------------------
+    Rule("empty-file", ERROR, "The file is empty.", "Export it again, or leave it out."),
+    Rule(
+        "lfs-pointer",
+        ERROR,
+        "This is a Git LFS pointer, not the file itself.",
+        "Run `git lfs pull` in the repository it came from, then import again.",
+    ),
+    Rule(
+        "appledouble",
+        ERROR,
+        "This is a macOS resource file (AppleDouble), not annotations.",
+        "Delete the files whose names start with '._', or leave them out.",
+    ),
+    Rule(
+        "encoding",
+        ERROR,
+        "The text is not valid UTF-8: byte {byte} cannot be read.",
+        "Save the file as UTF-8. It looks like {guess}.",
+    ),
+    Rule("syntax", ERROR, "The {kind} is broken: {detail}.", "{advice}"),
+    Rule(
+        "unknown-format",
+        ERROR,
+        "No known format recognises this file ({detail}).",
+        "Name the format (format=... or --format). Known: {known}.",
+    ),
+    Rule(
+        "ambiguous-format",
+        ERROR,
+        "More than one format recognises this file: {candidates}.",
+        "Choose one of them with format=... or --format.",
+    ),
+    Rule(
+        "wrong-format",
+        ERROR,
+        "The file is not {format}: {detail}.",
+        "Leave the format out to have it recognised, or name the right one.",
+    ),
+    Rule(
+        "export-only",
+        ERROR,
+        "{format} cannot be imported: {detail}.",
+        "{advice}",
+    ),
+    Rule(
+        "results-file",
+        ERROR,
+        "This is a COCO results file: it has image ids but no image names or sizes.",
+        "Import the annotation file that these results belong to, or merge the results into "
+        "it (pycocotools: COCO.loadRes) and import that.",
+    ),
+    Rule("duplicate-file", ERROR, "The file {name} was added twice.", "Add each file once."),
+    Rule(
+        "unreadable-file",
+        ERROR,
+        "The file cannot be read: {detail}.",
+        "Check that the file exists and that you may read it.",
+    ),
+    Rule(
+        "too-large",
+        ERROR,
+        "{what} is larger than allowed: {value}, at most {limit}.",
+        "{advice}",
+    ),
+    # --- the shape of a record -----------------------------------------------------------
+    Rule("missing-key", ERROR, "{key} is missing.", "Every {record} needs {key}."),
+    Rule(
+        "wrong-type",
+        ERROR,
+        "{key} is wrong: {detail}.",
+        "{key} must be {expected}.",
+    ),
+    Rule(
+        "not-a-number",
+        ERROR,
+        "{value!r} in {key} is not a number.",
+        "Write numbers with a decimal point, without quotes, units or thousands separators.",
+    ),
+    Rule(
+        "value-count",
+        ERROR,
+        "{key} has {count} values, expected {expected}.",
+        "{advice}",
+    ),
+    Rule(
+        "missing-column",
+        ERROR,
+        "The column {column} is missing; the header has {header}.",
+        "Add the column, or rename the one that holds it.",
+    ),
+    Rule(
+        "duplicate-annotation-id",
+        ERROR,
+        "The annotation id {id} was used before in this file.",
+        "Give every annotation its own id.",
+    ),
+    Rule(
+        "duplicate-image-id",
+        ERROR,
+        "The image id {id} was used before in this file, for {first}.",
+        "Give every image its own id; annotations of this id are ambiguous.",
+    ),
+    Rule(
+        "unknown-category",
+        ERROR,
+        "The {word} {id} is not declared{where}.",
+        "{advice}",
+    ),
+    Rule(
+        "unknown-image-id",
+        ERROR,
+        "The image id {id} is not in the file's list of images.",
+        "Add the image to the list, or mend the id.",
+    ),
+    Rule(
+        "no-class-list",
+        ERROR,
+        "The class number {id} has no name: no class list was found.",
+        "Add the class list ({names}) to the same import, or give the project its tags first.",
+    ),
+    Rule(
+        "mask-size",
+        ERROR,
+        "The mask is {height} x {width} pixels but its run lengths cover {pixels} pixels.",
+        "The counts must add up to height times width; check the size's order: [height, width].",
+    ),
+    Rule(
+        "keypoint-count",
+        ERROR,
+        "{count} keypoints where the skeleton of {tag} has {expected}.",
+        "Write every keypoint of the skeleton, with visibility 0 for those not labelled.",
+    ),
+    Rule(
+        "attribute",
+        ERROR,
+        "The attribute {name} of {tag} is wrong: {detail}.",
+        "{advice}",
+    ),
+    # --- images ----------------------------------------------------------------------------
+    Rule(
+        "unknown-image",
+        ERROR,
+        "The image {name} is not in the project.",
+        "{advice}",
+    ),
+    Rule(
+        "ambiguous-image",
+        ERROR,
+        "The image {name} could be any of {candidates}.",
+        "Write the folder in front of the name, or rename one of the images.",
+    ),
+    Rule(
+        "size-mismatch",
+        ERROR,
+        "The file says that {name} is {width} x {height} pixels, but the image is "
+        "{asset_width} x {asset_height}.",
+        "{advice}",
+    ),
+    Rule(
+        "unknown-size",
+        ERROR,
+        "The size of {name} is needed to place pixel coordinates, and nothing states it.",
+        "Upload the image, or register it with its width and height.",
+    ),
+    # --- geometry --------------------------------------------------------------------------
+    Rule(
+        "out-of-bounds",
+        ERROR,
+        "Point {x}, {y} is out of bounds.",
+        "The asset for this annotation has dimensions {width} x {height} pixels.",
+    ),
+    Rule(
+        "not-finite",
+        ERROR,
+        "{value} is not a finite number.",
+        "Coordinates must be finite; remove the annotation or draw it again.",
+    ),
+    Rule(
+        "zero-area",
+        ERROR,
+        "The {shape} has no area ({detail}).",
+        "Remove the annotation or draw it again.",
+    ),
+    Rule(
+        "negative-size",
+        ERROR,
+        "The box has a negative size ({detail}).",
+        "Width and height count from the top-left corner and must be positive.",
+    ),
+    Rule(
+        "too-few-points",
+        ERROR,
+        "The polygon has {count} points; it needs at least 3.",
+        "Draw it as a box, or remove it.",
+    ),
+    # --- told, but nothing is wrong with the rest ---------------------------------------------
+    Rule(
+        "unsupported-shape",
+        WARNING,
+        "A {shape} cannot be stored and was skipped{detail}.",
+        "Draw it as a rectangle, polygon, keypoints or mask.",
+    ),
+    Rule(
+        "skipped-record",
+        WARNING,
+        "{what} was skipped: {why}.",
+        "{advice}",
+    ),
+    Rule(
+        "ignored",
+        WARNING,
+        "{what} was not kept: {why}.",
+        "{advice}",
+    ),
+    Rule(
+        "not-an-annotation-file",
+        WARNING,
+        "The file holds no annotations and was left alone ({detail}).",
+        "",
+    ),
+)
