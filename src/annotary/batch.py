@@ -1,0 +1,342 @@
+"""Annotations in bulk: columns of about 10,000 rows, and the sink that readers fill.
+
+Every bulk path, in and out, carries :class:`AnnotationBatch`. A reader calls :class:`RowSink`
+once for every object of its file, in the file's own words, order and unit; the sink hands full
+batches to whoever made it. An *object* (a record of the source) may be several rows: the rings
+of a polygon, or a polygon and its keypoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from annotary.geometry import Floats, Ints, take_rows
+from annotary.model import Aggregation
+from annotary.problems import NOWHERE, Location, Problem
+from annotary.rle import Rle
+
+KIND_NAMES = ("Rectangle", "Polygon", "Keypoints", "Classification", "Bitmask", "Bitmask3d")
+RECTANGLE, POLYGON, KEYPOINTS, CLASSIFICATION, BITMASK, BITMASK3D = range(6)
+
+BATCH_ROWS = 10_000
+BATCH_VALUES = 2_000_000
+BATCH_MASK_BYTES = 32_000_000
+NO_ASSET = -1
+
+
+class Extra(msgspec.Struct, omit_defaults=True):
+    """What only some rows have. Attribute values are by name; a mask is COCO run lengths."""
+
+    attributes: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+    mask: Rle | None = None
+    frame: int | None = None
+    sequence: int | None = None
+    aggregation: Aggregation | None = None
+    chunk: str | None = None
+
+
+class AnnotationBatch:
+    """Columns of annotations; see the attributes.
+
+    kind    uint8 [n]    index into KIND_NAMES
+    image   int32 [n]    index into the file's (or export part's) table of images
+    tag     int32 [n]    index into the file's (or export's) table of classes
+    start   int64 [n+1]  where each row's values begin in ``coords``
+    coords  float64 [m]  Rectangle: xmin ymin xmax ymax. Polygon: x y per point. Keypoints:
+                         x y visibility per point. Bitmask: its extent, as a Rectangle (no
+                         values when it is empty). Others: nothing.
+    record  int64 [n]    the object's number within the file: rows of one object share it and
+                         stand next to each other
+    hole    bool [n]     a ring that is cut out of its object
+    at      int64 [n]    where the record stands, in the reader's own terms
+    extras  {row: Extra} what only some rows have
+    """
+
+    __slots__ = ("at", "coords", "extras", "hole", "image", "kind", "record", "start", "tag")
+
+    def __init__(
+        self,
+        kind: NDArray[np.uint8],
+        image: NDArray[np.int32],
+        tag: NDArray[np.int32],
+        start: Ints,
+        coords: Floats,
+        record: Ints,
+        hole: NDArray[np.bool_],
+        at: Ints,
+        extras: dict[int, Extra],
+    ) -> None:
+        self.kind = kind
+        self.image = image
+        self.tag = tag
+        self.start = start
+        self.coords = coords
+        self.record = record
+        self.hole = hole
+        self.at = at
+        self.extras = extras
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def take(self, rows: NDArray[Any]) -> AnnotationBatch:
+        """The rows with the given numbers (or where a mask is true), in that order."""
+        if rows.dtype == np.bool_:
+            rows = np.flatnonzero(rows)
+        coords, start = take_rows(self.coords, self.start, rows)
+        extras: dict[int, Extra] = {}
+        if self.extras:
+            for new, old in enumerate(rows.tolist()):
+                if old in self.extras:
+                    extras[new] = self.extras[old]
+        return AnnotationBatch(
+            self.kind[rows],
+            self.image[rows],
+            self.tag[rows],
+            start,
+            coords,
+            self.record[rows],
+            self.hole[rows],
+            self.at[rows],
+            extras,
+        )
+
+    def objects(self) -> Ints:
+        """Where each object begins: row numbers, and the number of rows at the end."""
+        n = len(self)
+        if n == 0:
+            return np.zeros(1, np.int64)
+        first = np.flatnonzero(np.diff(self.record)) + 1
+        return np.concatenate([[0], first, [n]]).astype(np.int64)
+
+    def values(self, row: int) -> Floats:
+        """The values of one row."""
+        return self.coords[self.start[row] : self.start[row + 1]]
+
+
+class RowSink:
+    """Where a reader writes what it finds.
+
+    Set ``normalized`` before the first row (True: coordinates are fractions, False: pixels) and
+    ``locate``, which turns a row's ``at`` into a place in the file, lazily, for those rows that
+    turn out to be faulty. Numbers are not checked here: anything that is a float may be handed
+    in; what does not even have the right shape is told with :meth:`reject`.
+    """
+
+    def __init__(self, file: str, flush: Callable[[RowSink, AnnotationBatch], None]) -> None:
+        self.file = file
+        self.normalized = False
+        self.locate: Callable[[int], Location] = _by_line
+        self.image_names: list[str] = []
+        self.image_sizes: list[tuple[int, int]] = []
+        """(width, height) as the file states them, (0, 0) where it does not."""
+        self.image_at: list[int | Location] = []
+        self.tag_names: list[str] = []
+        self.tag_ids: list[int | None] = []
+        """The class numbers of the source, where it has any."""
+        self.skeletons: dict[str, tuple[list[str], list[tuple[int, int]]]] = {}
+        self.id_space = ""
+        """What the class numbers mean to this format's family (``coco``, ``yolo``, ...)."""
+        self.records = 0
+        self.rejected = 0
+        self.skipped = 0
+        self.problems: list[Problem] = []
+        self._flush = flush
+        self._images: dict[str, int] = {}
+        self._tags: dict[str, int] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self._kind: list[int] = []
+        self._image: list[int] = []
+        self._tag: list[int] = []
+        self._start: list[int] = [0]
+        self._coords: list[float] = []
+        self._record: list[int] = []
+        self._hole: list[int] = []
+        self._at: list[int] = []
+        self._extras: dict[int, Extra] = {}
+        self._mask_bytes = 0
+
+    # --- what the file is about -----------------------------------------------------------
+
+    def image(
+        self, name: str, width: int = 0, height: int = 0, at: int | Location = NOWHERE
+    ) -> int:
+        """Declare an image by its name as written; answers its number. Told once per name."""
+        number = self._images.get(name)
+        if number is None:
+            number = self._images[name] = len(self.image_names)
+            self.image_names.append(name)
+            self.image_sizes.append((width, height))
+            self.image_at.append(at)
+        return number
+
+    def tag(self, name: str, id: int | None = None) -> int:
+        """Declare a class by name, with its number in the source if it has one."""
+        number = self._tags.get(name)
+        if number is None:
+            number = self._tags[name] = len(self.tag_names)
+            self.tag_names.append(name)
+            self.tag_ids.append(id)
+        return number
+
+    # --- objects --------------------------------------------------------------------------
+
+    def rectangle(
+        self,
+        image: int,
+        tag: int,
+        xmin: float,
+        ymin: float,
+        xmax: float,
+        ymax: float,
+        at: int = 0,
+        extra: Extra | None = None,
+    ) -> None:
+        """One box."""
+        self._coords += (xmin, ymin, xmax, ymax)
+        self._row(RECTANGLE, image, tag, at, extra)
+        self._end()
+
+    def polygon(
+        self,
+        image: int,
+        tag: int,
+        rings: Sequence[Sequence[float]],
+        at: int = 0,
+        extra: Extra | None = None,
+        holes: Sequence[Sequence[float]] = (),
+    ) -> None:
+        """One object of one or more rings, each flat (x, y, x, y, ...), and its holes."""
+        for ring in rings:
+            self._coords += ring
+            self._row(POLYGON, image, tag, at, extra)
+            extra = None
+        for ring in holes:
+            self._coords += ring
+            self._row(POLYGON, image, tag, at, extra, hole=1)
+        self._end()
+
+    def keypoints(
+        self,
+        image: int,
+        tag: int,
+        points: Sequence[float],
+        at: int = 0,
+        extra: Extra | None = None,
+        rings: Sequence[Sequence[float]] = (),
+        box: Sequence[float] | None = None,
+    ) -> None:
+        """Keypoints, flat (x, y, visibility, ...), with the outline or box of the same object."""
+        self._coords += points
+        self._row(KEYPOINTS, image, tag, at, extra)
+        for ring in rings:
+            self._coords += ring
+            self._row(POLYGON, image, tag, at, None)
+        if box is not None:
+            self._coords += box
+            self._row(RECTANGLE, image, tag, at, None)
+        self._end()
+
+    def classification(
+        self, image: int, tag: int, at: int = 0, extra: Extra | None = None
+    ) -> None:
+        """A class for the image as a whole."""
+        self._row(CLASSIFICATION, image, tag, at, extra)
+        self._end()
+
+    def bitmask(
+        self,
+        image: int,
+        tag: int,
+        mask: Rle,
+        extent: Sequence[float] = (),
+        at: int = 0,
+        extra: Extra | None = None,
+    ) -> None:
+        """A mask and its extent (xmin, ymin, xmax, ymax) in the unit of the file's rows."""
+        extra = extra or Extra()
+        extra.mask = mask
+        self._mask_bytes += len(mask.counts)
+        self._coords += extent
+        self._row(BITMASK, image, tag, at, extra)
+        self._end()
+
+    def volume(self, image: int, tag: int, extra: Extra, at: int = 0) -> None:
+        """A chunk of a 3D mask: ``extra`` has its ``aggregation`` and ``chunk``."""
+        self._mask_bytes += len(extra.chunk or "")
+        self._row(BITMASK3D, image, tag, at, extra)
+        self._end()
+
+    def _row(
+        self, kind: int, image: int, tag: int, at: int, extra: Extra | None, hole: int = 0
+    ) -> None:
+        if extra is not None:
+            self._extras[len(self._kind)] = extra
+        self._kind.append(kind)
+        self._image.append(image)
+        self._tag.append(tag)
+        self._start.append(len(self._coords))
+        self._record.append(self.records)
+        self._hole.append(hole)
+        self._at.append(at)
+
+    def _end(self) -> None:
+        self.records += 1
+        if (
+            len(self._kind) >= BATCH_ROWS
+            or len(self._coords) >= BATCH_VALUES
+            or self._mask_bytes >= BATCH_MASK_BYTES
+        ):
+            self.flush()
+
+    # --- what is wrong ----------------------------------------------------------------------
+
+    def reject(self, code: str, at: int | Location, **values: Any) -> None:
+        """One record that cannot be read: it is counted, and the session's policy decides."""
+        self.records += 1
+        self.rejected += 1
+        self.problem(code, at, **values)
+
+    def skip(self, code: str, at: int | Location, **values: Any) -> None:
+        """One record that is well-formed but cannot be kept: counted and told as a warning."""
+        self.records += 1
+        self.skipped += 1
+        self.problem(code, at, **values)
+
+    def problem(self, code: str, at: int | Location = NOWHERE, **values: Any) -> None:
+        """A fault or a remark that concerns no record."""
+        self.problems.append(Problem(code, self.file, self.place(at), values))
+
+    def place(self, at: int | Location) -> Location:
+        """A place in the file, from the reader's own terms."""
+        return self.locate(at) if isinstance(at, int) else at
+
+    # --- batches ----------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Hand on what has been gathered."""
+        batch = AnnotationBatch(
+            np.array(self._kind, np.uint8),
+            np.array(self._image, np.int32),
+            np.array(self._tag, np.int32),
+            np.array(self._start, np.int64),
+            np.array(self._coords, np.float64),
+            np.array(self._record, np.int64),
+            np.array(self._hole, np.bool_),
+            np.array(self._at, np.int64),
+            self._extras,
+        )
+        self._clear()
+        self._flush(self, batch)
+
+
+def _by_line(at: int) -> Location:
+    return Location(line=at)

@@ -1,0 +1,171 @@
+"""What a writer is given: classes, images and annotations, already reduced to its abilities.
+
+A writer sees only kinds that its format can hold, in the unit it asked for, sorted by image, and
+an image is never cut between two batches. It writes to an :class:`Output` and does not know
+whether that is a zip or a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import PurePosixPath
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from annotary.batch import AnnotationBatch
+from annotary.geometry import Floats
+
+
+class Writable(Protocol):
+    """A member being written."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Append bytes."""
+
+
+class Output(Protocol):
+    """Where the files of an export go; one file is open at a time."""
+
+    def file(self, path: str) -> AbstractContextManager[Writable]:
+        """Open the member ``path`` (relative, with ``/``) for writing."""
+
+
+class ClassEntry(msgspec.Struct):
+    """A class of the export: its name, its number in this format, and its skeleton if any."""
+
+    name: str
+    number: int
+    keypoints: list[str] = []
+    edges: list[tuple[int, int]] = []
+    """0-based pairs of keypoints."""
+    attributes: dict[str, str] = {}
+    """Names of the tag's attributes and their types."""
+
+
+class ImageTable:
+    """The images of a part, sorted by name: columns of equal length.
+
+    ``names`` list[str]; ``widths``, ``heights`` int64 [n] in pixels (0: not known);
+    ``sources``: for each image, the path or bytes' address of its file, where the store has it.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        widths: NDArray[np.int64],
+        heights: NDArray[np.int64],
+        ids: Sequence[str] = (),
+        read: Callable[[int], bytes | None] | None = None,
+        groups: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self.names = names
+        self.widths = widths
+        self.heights = heights
+        self.ids = ids
+        self.groups = groups
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, image: int) -> bytes | None:
+        """The bytes of the image's file, or None when the store does not have it."""
+        return self._read(image) if self._read else None
+
+    def sizes(self, images: NDArray[Any]) -> tuple[Floats, Floats]:
+        """Widths and heights [k] of the given images, as floats."""
+        return self.widths[images].astype(np.float64), self.heights[images].astype(np.float64)
+
+
+class Part:
+    """One part of an export: ``dump``, or ``train`` and ``validate``.
+
+    ``name`` is the stem of its files. ``batches()`` can be iterated more than once; rows are
+    sorted by ``image``, which is an index into ``images``; ``tag`` is an index into the
+    dataset's classes.
+    """
+
+    def __init__(
+        self, name: str, images: ImageTable, batches: Callable[[], Iterator[AnnotationBatch]]
+    ) -> None:
+        self.name = name
+        self.images = images
+        self.batches = batches
+
+    def by_image(self) -> Iterator[tuple[int, AnnotationBatch | None, int, int]]:
+        """(image, batch, first row, end row) of every image in order; None for no rows."""
+        expected = 0
+        for batch in self.batches():
+            if not len(batch):
+                continue
+            images, first = np.unique(batch.image, return_index=True)
+            ends = np.append(first[1:], len(batch))
+            for image, begin, end in zip(
+                images.tolist(), first.tolist(), ends.tolist(), strict=True
+            ):
+                for empty in range(expected, image):
+                    yield empty, None, 0, 0
+                expected = image + 1
+                yield image, batch, begin, end
+        for empty in range(expected, len(self.images)):
+            yield empty, None, 0, 0
+
+
+class Dataset:
+    """All that a writer needs to know; ``options`` is an instance of the format's Options."""
+
+    def __init__(
+        self,
+        classes: Sequence[ClassEntry],
+        parts: Sequence[Part],
+        *,
+        normalized: bool,
+        options: Any = None,
+        project: str = "",
+    ) -> None:
+        self.classes = list(classes)
+        self.parts = list(parts)
+        self.normalized = normalized
+        self.options = options
+        self.project = project
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """The class number of every class, to be indexed by ``batch.tag``."""
+        return np.array([entry.number for entry in self.classes], np.int64)
+
+    @property
+    def names(self) -> list[str]:
+        """The name of every class, to be indexed by ``batch.tag``."""
+        return [entry.name for entry in self.classes]
+
+
+def member_names(images: Sequence[str], ending: str, keep_folders: bool = True) -> list[str]:
+    """One file name per image for formats with a file each: the image's stem and ``ending``.
+
+    Where two images share a stem (``a.jpg``, ``a.png``), both keep their own ending in front of
+    the new one, so that no file overwrites another: ``a.jpg.txt``, ``a.png.txt``. Names are
+    compared without regard to case, since some file systems do.
+    """
+    stems = []
+    for name in images:
+        path = PurePosixPath(name)
+        stems.append(str(path.with_suffix("")) if keep_folders else path.stem)
+    seen: dict[str, int] = {}
+    for stem in stems:
+        key = stem.casefold()
+        seen[key] = seen.get(key, 0) + 1
+    names = []
+    used: set[str] = set()
+    for name, stem in zip(images, stems, strict=True):
+        chosen = stem if seen[stem.casefold()] == 1 else (name if keep_folders else PurePosixPath(name).name)
+        candidate, n = chosen + ending, 2
+        while candidate.casefold() in used:
+            candidate, n = f"{chosen}~{n}{ending}", n + 1
+        used.add(candidate.casefold())
+        names.append(candidate)
+    return names

@@ -1,0 +1,119 @@
+"""Ids and cursors.
+
+An id is a documented prefix and a UUID of version 7 (RFC 9562): 48 bits of milliseconds, then
+bits that only grow within a process, so that the order of ids is the order of creation and an
+insert appends to its index. Inside the store an id is its 16 bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import threading
+import time
+import uuid
+
+from annotary.errors import BadRequestError, NotFoundError
+
+_COUNTER_BITS = 42
+_RANDOM_BITS = 32
+_lock = threading.Lock()
+_last_ms = 0
+_counter = 0
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def new_ids(count: int) -> list[bytes]:
+    """``count`` fresh ids, 16 bytes each, every one greater than all before it.
+
+    Layout of the 74 bits below the time: 42 of a counter that starts anywhere in its lower half
+    each millisecond, then 32 random ones.
+    """
+    global _last_ms, _counter  # noqa: PLW0603 - the clock of this process
+    with _lock:
+        ms = now_ms()
+        if ms > _last_ms:
+            _last_ms = ms
+            _counter = int.from_bytes(os.urandom(6), "big") & ((1 << (_COUNTER_BITS - 1)) - 1)
+        ms, first = _last_ms, _counter
+        _counter += count
+    noise = os.urandom(4 * count)
+    head = ms << 16 | 0x7000
+    ids = []
+    for i in range(count):
+        counter = first + i
+        # 12 bits beside the version, 30 below the variant
+        high = head | (counter >> 30)
+        low = (2 << 62) | ((counter & 0x3FFFFFFF) << _RANDOM_BITS)
+        ids.append(high.to_bytes(8, "big") + (low >> 32).to_bytes(4, "big") + noise[4 * i : 4 * i + 4])
+    return ids
+
+
+def new_id() -> bytes:
+    """One fresh id."""
+    return new_ids(1)[0]
+
+
+def show(prefix: str, raw: bytes) -> str:
+    """The text of an id: ``annot_a9ff9b21-c0e2-...``; projects have no dashes."""
+    if prefix in _PLAIN:
+        return f"{prefix}_{raw.hex()}"
+    h = raw.hex()
+    return f"{prefix}_{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+_PLAIN = frozenset({"proj", "ws", "user", "key"})
+
+
+def parse(prefix: str, text: str) -> bytes:
+    """The 16 bytes of an id's text; its prefix may be missing.
+
+    Raises :class:`NotFoundError` for text that can be no id of that kind, so that a typo and an
+    unknown id read the same.
+    """
+    body = text.removeprefix(f"{prefix}_")
+    try:
+        return uuid.UUID(body).bytes
+    except (ValueError, AttributeError):
+        raise NotFoundError(
+            f"There is no {_WORDS.get(prefix, prefix)} {text!r}.",
+            hint=f"An id of that kind looks like {prefix}_ followed by 32 hexadecimal digits.",
+        ) from None
+
+
+_WORDS = {
+    "proj": "project",
+    "asset": "asset",
+    "annot": "annotation",
+    "annotsess": "import session",
+    "op": "operation",
+    "up": "upload session",
+    "ontology": "ontology",
+    "attri": "attribute",
+    "key": "secret key",
+}
+
+
+def write_cursor(direction: str, position: bytes) -> str:
+    """An opaque cursor: ``n``ext or ``p``rev of a position in a list's order."""
+    return base64.urlsafe_b64encode(direction.encode() + position).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> tuple[str, bytes]:
+    """The direction and position of a cursor. Raises :class:`BadRequestError`."""
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raw = b""
+    direction = raw[:1].decode("latin-1")
+    if direction not in {"n", "p"} or len(raw) < 2:
+        raise BadRequestError(
+            f"{text!r} is not a page cursor.",
+            hint="Use next_page or prev_page of an earlier answer, or leave it out.",
+        )
+    return direction, raw[1:]
