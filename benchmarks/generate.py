@@ -128,7 +128,7 @@ def _batch_text(
                 f'"segmentation": {{"counts": {run_lengths},"size": [{height[row]},{width[row]}]}},'
             )
         elif boxes:
-            segmentation = ""
+            segmentation = '"segmentation": [],'
         else:
             segmentation = f'"segmentation": [[{"],[".join(part_texts[a:b])}]],'
         rows.append(

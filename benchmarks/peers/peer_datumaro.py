@@ -1,0 +1,22 @@
+"""Datumaro, through its Python API: TASK INPUT OUT.
+
+Its command line stops at import in a plain installation (a missing optional package), so the
+API is used, which also spares it that start. It wants ``annotations/instances_*.json`` beside
+``images``, which may be empty: a link and two folders give it that.
+"""
+
+import sys
+from pathlib import Path
+
+from datumaro.components.dataset import Dataset
+
+FORMATS = {"yolo": "yolo", "voc": "voc_detection", "coco": "coco_instances"}
+FORMATS["polygons"] = FORMATS["coco"]
+
+task, source, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+folder = out / "in" / "annotations"
+folder.mkdir(parents=True)
+(out / "in" / "images").mkdir()
+(folder / "instances_train.json").symlink_to(source.resolve())
+dataset = Dataset.import_from(str(out / "in"), "coco_instances")
+dataset.export(str(out / task), FORMATS[task], save_media=False)
