@@ -1,0 +1,167 @@
+"""Which image a file means: names as written in annotation files, matched to assets.
+
+Rules are tried in order; the first that finds exactly one asset wins and is recorded, one that
+finds several is ambiguous and is an error. See ``RULES``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+from urllib.parse import unquote
+
+RULES = {
+    "exact": "the name is the asset's file name",
+    "unicode": "equal after Unicode normalisation (NFC)",
+    "percent-decoded": "equal after percent-decoding",
+    "folder-suffix": "one name ends with the other, folder by folder",
+    "basename": "equal but for their folders",
+    "case": "equal but for upper and lower case",
+    "frame": "<video>#frame=<n>: a frame of a video",
+    "upload-prefix": "equal without the eight characters a labelling tool put in front",
+    "roboflow": "<name>_jpg.rf.<hash>.jpg: the name before it was mangled",
+    "stem": "equal but for the ending",
+    "created": "registered from the size that the file states",
+}
+
+_FRAME = re.compile(r"^(?P<stem>.+)#frame=(?P<frame>\d+)(?P<ending>\.\w+)?$")
+_ROBOFLOW = re.compile(r"^(?P<name>.+?)_(?P<ending>jpe?g|png|bmp|gif|webp|tiff?)\.rf\.[0-9a-zA-Z]+\.\w+$", re.I)
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-(?P<name>.+)$")
+
+
+class Candidate(NamedTuple):
+    """An asset that a name might mean."""
+
+    asset: int
+    filename: str
+    width: int
+    height: int
+
+
+class Match(NamedTuple):
+    """What a name was matched to; ``asset`` is None when nothing or too much was found."""
+
+    asset: Candidate | None
+    rule: str = ""
+    frame: int | None = None
+    ambiguous: tuple[str, ...] = ()
+
+
+def key(name: str) -> str:
+    """What equal images share whatever their folder, ending, case or Unicode form."""
+    stem = PurePosixPath(_slashes(name)).stem
+    return unicodedata.normalize("NFC", stem).casefold()
+
+
+def keys(name: str) -> set[str]:
+    """All keys under which the asset of ``name`` might be found."""
+    base = PurePosixPath(_slashes(name)).name
+    # a name without an ending may hold dots: its stem is the whole of it
+    variants = {name, unquote(name), base + ".x"}
+    if found := _FRAME.match(base):
+        variants.add(found["stem"] + ".x")
+    if found := _ROBOFLOW.match(base):
+        variants.add(found["name"] + ".x")
+    if found := _UPLOAD.match(base):
+        variants.add(found["name"])
+        variants.add(unquote(found["name"]))
+    return {key(variant) for variant in variants}
+
+
+def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> Match:
+    """Match one name among assets that share a key with it.
+
+    With ``loose`` false, only rules that cannot confuse two images of different folders or
+    endings apply: for imports that create the assets they do not find.
+    """
+    pool = list(candidates)
+    if not pool:
+        return Match(None)
+    wanted = _slashes(name)
+    nfc = _nfc(wanted)
+    decoded = _nfc(unquote(wanted))
+    path = PurePosixPath(nfc)
+    base = path.name
+
+    tests: list[tuple[str, Callable[[str], bool]]] = [
+        ("exact", lambda f: f in (name, wanted)),
+        ("unicode", lambda f: _nfc(f) == nfc),
+        ("percent-decoded", lambda f: _nfc(f) == decoded or _nfc(unquote(f)) == nfc),
+        ("folder-suffix", lambda f: _suffix(_nfc(f), nfc) or _suffix(_nfc(f), decoded)),
+    ]
+    if loose:
+        tests += [
+            ("basename", lambda f: PurePosixPath(_nfc(f)).name in (base, PurePosixPath(decoded).name)),
+            ("case", lambda f: PurePosixPath(_nfc(f)).name.casefold() == base.casefold()),
+        ]
+    for rule, test in tests:
+        found = [c for c in pool if test(c.filename)]
+        if found:
+            return _one(found, rule)
+    if frame := _FRAME.match(base):
+        found = [c for c in pool if _stem(c.filename) == _nfc(frame["stem"])]
+        if found:
+            return _one(found, "frame", int(frame["frame"]))
+    if upload := _UPLOAD.match(base):
+        original = _nfc(unquote(upload["name"]))
+        found = [c for c in pool if PurePosixPath(_nfc(c.filename)).name in (original, upload["name"])]
+        if found:
+            return _one(found, "upload-prefix")
+    if mangled := _ROBOFLOW.match(base):
+        found = [c for c in pool if _stem(c.filename) == _nfc(mangled["name"])]
+        same = [c for c in found if c.filename.lower().endswith("." + mangled["ending"].lower())]
+        if found:
+            return _one(same or found, "roboflow")
+    if loose or not path.suffix:
+        stems = {path.stem, base}
+        found = [c for c in pool if _stem(c.filename) in stems]
+        if len(found) > 1 and path.parent != PurePosixPath("."):
+            # the folder decides between equal stems: labels/a/1 means images/a/1.jpg
+            near = [c for c in found if _shared_folders(c.filename, nfc)]
+            best = max((_shared_folders(c.filename, nfc) for c in near), default=0)
+            found = [c for c in near if _shared_folders(c.filename, nfc) == best] or found
+        if found:
+            return _one(found, "stem")
+    return Match(None)
+
+
+def nearest(name: str, filenames: Sequence[str], count: int = 3) -> list[str]:
+    """The file names that look most like ``name``."""
+    base = PurePosixPath(_slashes(name)).name
+    return difflib.get_close_matches(base, filenames, n=count, cutoff=0.6)
+
+
+def _one(found: list[Candidate], rule: str, frame: int | None = None) -> Match:
+    if len(found) == 1:
+        return Match(found[0], rule, frame)
+    return Match(None, rule, ambiguous=tuple(sorted(c.filename for c in found)))
+
+
+def _slashes(name: str) -> str:
+    return name.replace("\\", "/").removeprefix("./")
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(_nfc(name)).stem
+
+
+def _suffix(a: str, b: str) -> bool:
+    return a.endswith("/" + b) or b.endswith("/" + a)
+
+
+def _shared_folders(a: str, b: str) -> int:
+    """How many folders two paths share, counted from their file names upwards."""
+    count = 0
+    for x, y in zip(PurePosixPath(a).parts[-2::-1], PurePosixPath(b).parts[-2::-1], strict=False):
+        if x != y:
+            break
+        count += 1
+    return count
