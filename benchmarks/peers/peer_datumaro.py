@@ -6,6 +6,7 @@ API is used, which also spares it that start. It wants ``annotations/instances_*
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 from datumaro.components.dataset import Dataset
@@ -14,9 +15,10 @@ FORMATS = {"yolo": "yolo", "voc": "voc_detection", "coco": "coco_instances"}
 FORMATS["polygons"] = FORMATS["coco"]
 
 task, source, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-folder = out / "in" / "annotations"
-folder.mkdir(parents=True)
-(out / "in" / "images").mkdir()
-(folder / "instances_train.json").symlink_to(source.resolve())
-dataset = Dataset.import_from(str(out / "in"), "coco_instances")
-dataset.export(str(out / task), FORMATS[task], save_media=False)
+with tempfile.TemporaryDirectory() as name:
+    folder = Path(name)
+    (folder / "images").mkdir()
+    (folder / "annotations").mkdir()
+    (folder / "annotations" / "instances_train.json").symlink_to(source.resolve())
+    dataset = Dataset.import_from(name, "coco_instances")
+    dataset.export(str(out / task), FORMATS[task], save_media=False)

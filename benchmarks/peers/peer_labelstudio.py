@@ -4,7 +4,7 @@
     import URL TASKS        make a project, send the tasks; prints the project's number
     export URL PROJECT OUT  the project as COCO, a zip
 
-The server runs beside this (see ``rivals.py``). Starting it and ``prepare`` are not part of the
+The server runs beside this (see ``labelstudio.py``). Starting it and ``prepare`` are not part of the
 timed work; requests are plain ones, without the client package's start-up.
 """
 
