@@ -1,0 +1,331 @@
+"""Annotations: inserted and scanned in batches, read and changed one by one.
+
+Geometry is stored as float64, little-endian, fractions of the image, never rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from annotary import ids
+from annotary.batch import AnnotationBatch, Extra
+from annotary.geometry import Ints
+from annotary.store.database import Database, row, rows
+from annotary.store.projects import ProjectKey
+
+_extra = msgspec.msgpack.Decoder(Extra)
+_encode = msgspec.msgpack.Encoder().encode
+_MERGE_ROWS = 1_000_000
+
+
+class AnnotationRow(msgspec.Struct):
+    """One annotation as it is stored, with its asset's id and size and its tag's number."""
+
+    seq: int
+    id: bytes
+    asset: int
+    asset_id: bytes
+    width: int
+    height: int
+    tag: int
+    kind: int
+    hole: int
+    created: int
+    group: bytes | None
+    geometry: bytes | None
+    extra: Extra | None
+
+
+_SELECT = (
+    "SELECT n.seq, n.id, n.asset, a.id, a.width, a.height, n.tag, n.kind, n.hole, n.created,"
+    " n.grp, n.geometry, n.extra FROM annotations n JOIN assets a ON a.no = n.asset"
+)
+
+
+def _row(found: Any) -> AnnotationRow:
+    extra = found[12]
+    return AnnotationRow(*found[:12], _extra.decode(extra) if extra is not None else None)
+
+
+class Inserter:
+    """Inserts batches within one transaction; :meth:`finish` must be called at its end."""
+
+    def __init__(self, db: Database, project: ProjectKey) -> None:
+        self._db = db
+        self._project = project
+        (last,) = row(db, "SELECT COALESCE(MAX(seq), 0) FROM annotations")
+        self._next = last + 1
+        self._assets: list[NDArray[np.int64]] = []
+        self._first = self._next
+        self._pending = 0
+        self._tags: dict[int, int] = {}
+        self._created = ids.now_ms()
+        self.count = 0
+
+    def add(self, batch: AnnotationBatch, groups: Sequence[bytes | None] | None = None) -> list[bytes]:
+        """Insert rows whose ``image`` and ``tag`` are numbers of the store; answers their ids.
+
+        Coordinates are fractions. Rows that share a ``record`` get a group of their own; with
+        ``groups``, those are taken instead.
+        """
+        n = len(batch)
+        if n == 0:
+            return []
+        new = ids.new_ids(n)
+        grp = groups if groups is not None else _groups(batch, new)
+        blob = memoryview(batch.coords.astype("<f8", copy=False).tobytes())
+        cuts = (batch.start * 8).tolist()
+        geometry = [
+            blob[a:b] if b > a else None for a, b in zip(cuts, cuts[1:], strict=False)
+        ]
+        extra: list[bytes | None] = [None] * n
+        for at, value in batch.extras.items():
+            encoded = _encode(value)
+            extra[at] = None if encoded == b"\x80" else encoded
+        no, created = self._project.no, self._created
+        first = self._next
+        self._db.executemany(
+            "INSERT INTO annotations (seq, project, id, asset, tag, kind, hole, created, grp,"
+            f" geometry, extra) VALUES (?, {no}, ?, ?, ?, ?, ?, {created}, ?, ?, ?)",
+            zip(
+                range(first, first + n),
+                new,
+                batch.image.tolist(),
+                batch.tag.tolist(),
+                batch.kind.tolist(),
+                batch.hole.astype(np.uint8).tolist(),
+                grp,
+                geometry,
+                extra,
+                strict=True,
+            ),
+        )
+        self._next += n
+        self.count += n
+        self._assets.append(batch.image.astype(np.int64))
+        self._pending += n
+        tags, counts = np.unique(batch.tag, return_counts=True)
+        for tag, count in zip(tags.tolist(), counts.tolist(), strict=True):
+            self._tags[tag] = self._tags.get(tag, 0) + count
+        if self._pending >= _MERGE_ROWS:
+            self._merge()
+        return new
+
+    def finish(self) -> dict[int, int]:
+        """Bring the index by asset up to date; answers how many rows each tag has gained."""
+        self._merge()
+        counts, self._tags = self._tags, {}
+        return counts
+
+    def _merge(self) -> None:
+        # in sorted order the inserts walk along the tree instead of jumping about in it
+        if not self._pending:
+            return
+        assets = np.concatenate(self._assets)
+        order = np.argsort(assets, kind="stable")
+        self._db.executemany(
+            "INSERT INTO asset_annotations (asset, seq) VALUES (?, ?)",
+            zip(assets[order].tolist(), (order + self._first).tolist(), strict=True),
+        )
+        self._assets, self._pending, self._first = [], 0, self._next
+
+
+def _groups(batch: AnnotationBatch, new: list[bytes]) -> list[bytes | None]:
+    groups: list[bytes | None] = [None] * len(batch)
+    starts = batch.objects()
+    sizes = np.diff(starts)
+    for at in np.flatnonzero(sizes > 1).tolist():
+        begin, end = int(starts[at]), int(starts[at + 1])
+        groups[begin:end] = [new[begin]] * (end - begin)
+    return groups
+
+
+def page(
+    db: Database,
+    project: ProjectKey,
+    *,
+    limit: int,
+    direction: str = "n",
+    after: bytes = b"",
+    assets: Sequence[int] | None = None,
+) -> list[AnnotationRow]:
+    """Up to ``limit`` annotations beyond a place in the order of ids.
+
+    ``direction`` ``n`` goes forward, ``p`` backward (still answered in ascending order).
+    """
+    compare, order = ("<", "DESC") if direction == "p" else (">", "ASC")
+    where = f"n.project = ? AND n.id {compare} ?"
+    # a snapshot of ids makes the place of a cursor the same whatever is inserted or deleted
+    if assets is None:
+        sql = f"{_SELECT} WHERE {where} ORDER BY n.id {order} LIMIT ?"
+        found = rows(db, sql, (project.no, after, limit))
+    else:
+        marks = ",".join("?" * len(assets))
+        sql = (
+            f"{_SELECT} JOIN asset_annotations x ON x.seq = n.seq WHERE x.asset IN ({marks})"
+            f" AND {where} ORDER BY n.id {order} LIMIT ?"
+        )
+        found = rows(db, sql, (*assets, project.no, after, limit))
+    if direction == "p":
+        found.reverse()
+    return [_row(each) for each in found]
+
+
+def find(db: Database, project: ProjectKey, id_: bytes) -> AnnotationRow | None:
+    """The annotation with an id, or None."""
+    found = row(db, f"{_SELECT} WHERE n.project = ? AND n.id = ?", (project.no, id_))
+    return None if found is None else _row(found)
+
+
+def of_assets(db: Database, assets: Sequence[int]) -> list[AnnotationRow]:
+    """All annotations of some assets, in the order of ids."""
+    marks = ",".join("?" * len(assets))
+    found = rows(
+        db,
+        f"{_SELECT} JOIN asset_annotations x ON x.seq = n.seq WHERE x.asset IN ({marks})"
+        " ORDER BY n.id",
+        tuple(assets),
+    )
+    return [_row(each) for each in found]
+
+
+def update(
+    db: Database,
+    at: AnnotationRow,
+    *,
+    tag: int,
+    geometry: bytes | None,
+    hole: int,
+    group: bytes | None,
+    extra: Extra | None,
+) -> None:
+    """Write an annotation's new values."""
+    encoded = None if extra is None else _encode(extra)
+    db.execute(
+        "UPDATE annotations SET tag = ?, geometry = ?, hole = ?, grp = ?, extra = ? WHERE seq = ?",
+        (tag, geometry, hole, group, None if encoded == b"\x80" else encoded, at.seq),
+    )
+
+
+def delete(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> tuple[int, list[bytes], dict[int, int]]:
+    """Remove annotations; answers how many, which ids were not found, and counts by tag."""
+    missing = []
+    tags: dict[int, int] = {}
+    removed = 0
+    for begin in range(0, len(id_), 500):
+        part = list(dict.fromkeys(id_[begin : begin + 500]))
+        marks = ",".join("?" * len(part))
+        found = rows(
+            db,
+            f"SELECT id, seq, asset, tag FROM annotations WHERE project = ? AND id IN ({marks})",
+            (project.no, *part),
+        )
+        known = {each[0] for each in found}
+        missing += [each for each in part if each not in known]
+        db.executemany("DELETE FROM annotations WHERE seq = ?", [(r[1],) for r in found])
+        db.executemany(
+            "DELETE FROM asset_annotations WHERE asset = ? AND seq = ?",
+            [(r[2], r[1]) for r in found],
+        )
+        removed += len(found)
+        for each in found:
+            tags[each[3]] = tags.get(each[3], 0) - 1
+    return removed, missing, tags
+
+
+def delete_of_asset(db: Database, asset: int) -> dict[int, int]:
+    """Remove all annotations of an asset; answers how many each tag has lost."""
+    lost = rows(
+        db,
+        "SELECT n.tag, COUNT(*) FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
+        " WHERE x.asset = ? GROUP BY n.tag",
+        (asset,),
+    )
+    db.execute(
+        "DELETE FROM annotations WHERE seq IN (SELECT seq FROM asset_annotations WHERE asset = ?)",
+        (asset,),
+    )
+    db.execute("DELETE FROM asset_annotations WHERE asset = ?", (asset,))
+    return {tag: -count for tag, count in lost}
+
+
+def scan(
+    db: Database,
+    assets: Sequence[int],
+    tags: dict[int, int],
+    *,
+    batch_rows: int = 10_000,
+) -> Iterator[AnnotationBatch]:
+    """All annotations of the given assets, in their order, in batches that cut no asset.
+
+    ``image`` is the place in ``assets``, ``tag`` is looked up in ``tags`` (by number). Parts of
+    one object stand together, and ``record`` numbers the objects.
+    """
+    counter = 0
+    begin = 0
+    step = 500
+    pending: list[Any] = []
+    for begin in range(0, len(assets), step):
+        part = assets[begin : begin + step]
+        place = {asset: begin + i for i, asset in enumerate(part)}
+        marks = ",".join("?" * len(part))
+        found = rows(
+            db,
+            "SELECT x.asset, n.seq, n.tag, n.kind, n.hole, n.grp, n.geometry, n.extra"
+            " FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
+            f" WHERE x.asset IN ({marks})",
+            part,
+        )
+        found.sort(key=lambda r: (place[r[0]], r[1]))
+        pending += [(place[r[0]], *r[1:]) for r in found]
+        if len(pending) >= batch_rows:
+            batch = _columns(pending, tags, counter)
+            counter = int(batch.record[-1]) + 1
+            yield batch
+            pending = []
+    if pending:
+        yield _columns(pending, tags, counter)
+
+
+def _columns(found: list[Any], tags: dict[int, int], counter: int) -> AnnotationBatch:
+    found = _together(found)
+    image, _, tag, kind, hole, grp, geometry, extra = zip(*found, strict=True)
+    lengths = np.array([0 if g is None else len(g) // 8 for g in geometry], np.int64)
+    start: Ints = np.zeros(len(found) + 1, np.int64)
+    np.cumsum(lengths, out=start[1:])
+    coords = np.frombuffer(b"".join([g for g in geometry if g is not None]), "<f8").astype(np.float64)
+    images = np.array(image, np.int32)
+    new = np.ones(len(found), np.bool_)
+    for i in range(1, len(found)):
+        if grp[i] is not None and grp[i] == grp[i - 1] and images[i] == images[i - 1]:
+            new[i] = False
+    record = np.cumsum(new) - 1 + counter
+    return AnnotationBatch(
+        np.array(kind, np.uint8),
+        images,
+        np.array([tags[t] for t in tag], np.int32),
+        start,
+        coords,
+        record.astype(np.int64),
+        np.array(hole, np.bool_),
+        np.zeros(len(found), np.int64),
+        {i: _extra.decode(e) for i, e in enumerate(extra) if e is not None},
+    )
+
+
+def _together(found: list[Any]) -> list[Any]:
+    """Rows with the parts of each object side by side, at the place of the first of them."""
+    if not any(each[5] is not None for each in found):
+        return found
+    first: dict[tuple[int, bytes], int] = {}
+    keyed = []
+    for each in found:
+        order = each[1] if each[5] is None else first.setdefault((each[0], each[5]), each[1])
+        keyed.append((each[0], order, each))
+    keyed.sort(key=lambda k: (k[0], k[1], k[2][1]))
+    return [each for _, _, each in keyed]

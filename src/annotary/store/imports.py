@@ -1,0 +1,283 @@
+"""Import sessions, their files and their logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from annotary import ids
+from annotary.errors import ConflictError, NotFoundError
+from annotary.model import (
+    AnnotationCounts,
+    FileCounts,
+    ImportFile,
+    ImportReport,
+    ImportSession,
+    ImportSessionAnnotations,
+    ImportSessionFiles,
+    ImportSessionLogLogItem,
+    ImportSessionStatus,
+    Overview,
+)
+from annotary.problems import Problem
+from annotary.store.database import Database, row, rows
+from annotary.store.projects import ProjectKey
+
+EXPIRY_MS = 24 * 3600 * 1000
+
+_COLUMNS = (
+    "no, project, id, operation, overview, message, options, processed, committed,"
+    " files_processed, files_failed, created, updated, expiry, report"
+)
+
+
+class SessionRow(msgspec.Struct):
+    """An import session as it is stored; ``options`` and ``report`` are JSON."""
+
+    no: int
+    project: int
+    id: bytes
+    operation: bytes | None
+    overview: Overview
+    message: str
+    options: str
+    processed: int
+    committed: int
+    files_processed: int
+    files_failed: int
+    created: int
+    updated: int
+    expiry: int
+    report: str | None
+
+
+class FileRow(msgspec.Struct):
+    """A file of a session: read at ``path``, or from the blob."""
+
+    no: int
+    filename: str
+    size: int
+    crc32c: str
+    path: str | None
+    blob: str | None
+
+
+_problem = msgspec.msgpack.Decoder(Problem)
+_report = msgspec.json.Decoder(ImportReport)
+
+
+def create(db: Database, project: ProjectKey, options: bytes) -> SessionRow:
+    """Add a session that waits for its files."""
+    id_, now = ids.new_id(), ids.now_ms()
+    db.execute(
+        "INSERT INTO import_sessions (project, id, overview, message, options, created, updated,"
+        " expiry) VALUES (?, ?, 'Queued', 'Waiting for files.', ?, ?, ?, ?)",
+        (project.no, id_, options.decode(), now, now, now + EXPIRY_MS),
+    )
+    return find(db, project, id_)
+
+
+def find(db: Database, project: ProjectKey, id_: bytes) -> SessionRow:
+    """The session with an id. Raises :class:`NotFoundError`."""
+    found = row(
+        db,
+        f"SELECT {_COLUMNS} FROM import_sessions WHERE project = ? AND id = ?",
+        (project.no, id_),
+    )
+    if found is None:
+        raise NotFoundError(f"There is no import session {ids.show('annotsess', id_)!r}.")
+    return SessionRow(*found)
+
+
+def all_of(db: Database, project: ProjectKey) -> list[SessionRow]:
+    """The project's sessions, newest first."""
+    found = rows(
+        db,
+        f"SELECT {_COLUMNS} FROM import_sessions WHERE project = ? ORDER BY no DESC",
+        (project.no,),
+    )
+    return [SessionRow(*each) for each in found]
+
+
+def of_operation(db: Database, operation: bytes) -> SessionRow | None:
+    """The session that an operation works on."""
+    found = row(db, f"SELECT {_COLUMNS} FROM import_sessions WHERE operation = ?", (operation,))
+    return None if found is None else SessionRow(*found)
+
+
+def waiting(db: Database) -> list[SessionRow]:
+    """Sessions of any project that still wait for files."""
+    found = rows(db, f"SELECT {_COLUMNS} FROM import_sessions WHERE overview = 'Queued'")
+    return [SessionRow(*each) for each in found]
+
+
+def add_files(
+    db: Database, session: SessionRow, new: Sequence[ImportFile], blobs: Sequence[str | None]
+) -> None:
+    """Add files. Raises :class:`ConflictError` for a name that the session has already."""
+    (last,) = row(
+        db, "SELECT COALESCE(MAX(no), 0) FROM import_files WHERE session = ?", (session.no,)
+    )
+    names = [each.filename for each in new]
+    taken = rows(
+        db,
+        "SELECT j.value FROM json_each(?) j JOIN import_files f"
+        " ON f.session = ? AND f.filename = j.value LIMIT 1",
+        (msgspec.json.encode(names).decode(), session.no),
+    )
+    repeated = taken[0][0] if taken else _first_repeated(names)
+    if repeated is not None:
+        raise ConflictError(
+            f"The session has a file {repeated!r} already.",
+            hint="Add each file once; give files of different folders different names.",
+        )
+    db.executemany(
+        "INSERT INTO import_files (session, no, filename, size, crc32c, path, blob)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            (session.no, last + i, each.filename, each.size, each.crc32c, each.path, blob)
+            for i, (each, blob) in enumerate(zip(new, blobs, strict=True), 1)
+        ),
+    )
+
+
+def _first_repeated(names: Sequence[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def files(db: Database, session: SessionRow) -> list[FileRow]:
+    """The session's files in the order they were added."""
+    found = rows(
+        db,
+        "SELECT no, filename, size, crc32c, path, blob FROM import_files WHERE session = ?"
+        " ORDER BY no",
+        (session.no,),
+    )
+    return [FileRow(*each) for each in found]
+
+
+def file_totals(db: Database, session: SessionRow) -> tuple[int, int]:
+    """How many files the session has, and their bytes."""
+    count, size = row(
+        db,
+        "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM import_files WHERE session = ?",
+        (session.no,),
+    )
+    return int(count), int(size)
+
+
+def set_operation(db: Database, session: SessionRow, operation: bytes) -> None:
+    """Tie the session to the operation that works on it."""
+    db.execute(
+        "UPDATE import_sessions SET operation = ? WHERE no = ?", (operation, session.no)
+    )
+
+
+def set_status(
+    db: Database,
+    session: SessionRow,
+    overview: Overview,
+    message: str,
+    report: ImportReport | None = None,
+) -> None:
+    """Move a session on, with the report of what it did."""
+    now = ids.now_ms()
+    db.execute(
+        "UPDATE import_sessions SET overview = ?, message = ?, updated = ? WHERE no = ?",
+        (overview, message, now, session.no),
+    )
+    if report is not None:
+        failed = sum(f.role == "failed" for f in report.files)
+        db.execute(
+            "UPDATE import_sessions SET report = ?, processed = ?, committed = ?,"
+            " files_processed = ?, files_failed = ? WHERE no = ?",
+            (
+                msgspec.json.encode(report).decode(),
+                report.records,
+                0 if report.dry_run else report.annotations,
+                len(report.files) - failed,
+                failed,
+                session.no,
+            ),
+        )
+
+
+def add_logs(db: Database, session: SessionRow, problems: Iterable[Problem]) -> None:
+    """Append to the session's log."""
+    (last,) = row(
+        db, "SELECT COALESCE(MAX(no), 0) FROM import_logs WHERE session = ?", (session.no,)
+    )
+    now = float(ids.now_ms())
+    encode = msgspec.msgpack.Encoder(enc_hook=str).encode
+    db.executemany(
+        "INSERT INTO import_logs (session, no, timestamp, level, problem) VALUES (?, ?, ?, ?, ?)",
+        (
+            (session.no, no, now, problem.level, encode(problem))
+            for no, problem in enumerate(problems, last + 1)
+        ),
+    )
+
+
+def logs(db: Database, session: SessionRow) -> list[ImportSessionLogLogItem]:
+    """All warnings and errors of the session, in the order they were found."""
+    items = []
+    for timestamp, level, encoded in rows(
+        db,
+        "SELECT timestamp, level, problem FROM import_logs WHERE session = ? ORDER BY no",
+        (session.no,),
+    ):
+        problem = _problem.decode(encoded)
+        items.append(
+            ImportSessionLogLogItem(
+                timestamp=timestamp,
+                level=level,
+                message=problem.text,
+                code=problem.code,
+                file=problem.file,
+                line=problem.location.line,
+                column=problem.location.column,
+                pointer=problem.location.pointer,
+                hint=problem.hint or None,
+            )
+        )
+    return items
+
+
+def describe(db: Database, project: ProjectKey, session: SessionRow) -> ImportSession:
+    """The session as callers see it."""
+    count, size = file_totals(db, session)
+    open_ = session.overview in {"Queued", "Running"}
+    pending = count - session.files_processed - session.files_failed if open_ else 0
+    return ImportSession(
+        id=ids.show("annotsess", session.id),
+        project_id=project.text,
+        status=ImportSessionStatus(
+            overview=session.overview,
+            message=session.message,
+            update_date=session.updated,
+            annotations=ImportSessionAnnotations(
+                with_status=AnnotationCounts(
+                    Processed=session.processed, Committed=session.committed
+                )
+            ),
+            files=ImportSessionFiles(
+                total_size_bytes=size,
+                page_count=-(-count // 1000),
+                with_status=FileCounts(
+                    Processing=max(pending, 0),
+                    Processed=session.files_processed,
+                    FailedProcess=session.files_failed,
+                ),
+            ),
+        ),
+        expiry_date=session.expiry,
+        create_date=session.created,
+        update_date=session.updated,
+        report=_report.decode(session.report) if session.report else None,
+    )

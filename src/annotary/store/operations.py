@@ -1,0 +1,144 @@
+"""Operations: pieces of work that may run in the background."""
+
+from __future__ import annotations
+
+import msgspec
+
+from annotary import ids
+from annotary.errors import NotFoundError
+from annotary.model import (
+    Operation,
+    OperationProgress,
+    OperationProgressWithStatus,
+    OperationStatus,
+    Overview,
+)
+from annotary.store.database import Database, row, rows
+from annotary.store.projects import ProjectKey
+
+EXPORT = "nexus.annotations.export"
+IMPORT = "nexus.annotations.import"
+DELETE = "nexus.annotations.delete"
+UPLOAD = "nexus.assets.upload"
+
+_COLUMNS = (
+    "no, project, id, kind, overview, message, records, total, created, updated, owner, cancel,"
+    " request, result"
+)
+
+
+class OperationRow(msgspec.Struct):
+    """An operation as it is stored; ``request`` and ``result`` are JSON."""
+
+    no: int
+    project: int
+    id: bytes
+    kind: str
+    overview: Overview
+    message: str
+    records: int
+    total: int
+    created: int
+    updated: int
+    owner: str | None
+    cancel: int
+    request: str | None
+    result: str | None
+
+    @property
+    def public(self) -> Operation:
+        """The operation as callers see it."""
+        status = OperationProgressWithStatus()
+        setattr(status, self.overview, 1)
+        return Operation(
+            id=ids.show("op", self.id),
+            kind=self.kind,
+            status=OperationStatus(
+                overview=self.overview,
+                message=self.message,
+                progress=OperationProgress(
+                    unit="whole operation",
+                    with_status=status,
+                    records=self.records,
+                    total=self.total,
+                ),
+            ),
+            create_date=self.created,
+            update_date=self.updated,
+        )
+
+
+def create(
+    db: Database, project: ProjectKey, kind: str, owner: str | None, request: bytes = b"null"
+) -> OperationRow:
+    """Add a queued operation that ``owner`` will work on."""
+    id_, now = ids.new_id(), ids.now_ms()
+    db.execute(
+        "INSERT INTO operations (project, id, kind, overview, message, created, updated, owner,"
+        " request) VALUES (?, ?, ?, 'Queued', 'Operation queued', ?, ?, ?, ?)",
+        (project.no, id_, kind, now, now, owner, request.decode()),
+    )
+    return find(db, project, id_)
+
+
+def find(db: Database, project: ProjectKey, id_: bytes) -> OperationRow:
+    """The operation with an id. Raises :class:`NotFoundError`."""
+    found = row(
+        db, f"SELECT {_COLUMNS} FROM operations WHERE project = ? AND id = ?", (project.no, id_)
+    )
+    if found is None:
+        raise NotFoundError(f"There is no operation {ids.show('op', id_)!r}.")
+    return OperationRow(*found)
+
+
+def all_of(db: Database, project: ProjectKey) -> list[OperationRow]:
+    """The project's operations, newest first."""
+    found = rows(
+        db, f"SELECT {_COLUMNS} FROM operations WHERE project = ? ORDER BY no DESC", (project.no,)
+    )
+    return [OperationRow(*each) for each in found]
+
+
+def unfinished(db: Database) -> list[OperationRow]:
+    """Operations of any project that are queued or running, in the order of creation."""
+    found = rows(
+        db,
+        f"SELECT {_COLUMNS} FROM operations WHERE overview IN ('Queued', 'Running') ORDER BY no",
+    )
+    return [OperationRow(*each) for each in found]
+
+
+def set_status(
+    db: Database,
+    id_: bytes,
+    overview: Overview,
+    message: str,
+    *,
+    owner: str | None = None,
+    result: bytes | None = None,
+) -> None:
+    """Move an operation on; a finished one has no owner."""
+    db.execute(
+        "UPDATE operations SET overview = ?, message = ?, updated = ?, owner = ?,"
+        " result = COALESCE(?, result) WHERE id = ?",
+        (overview, message, ids.now_ms(), owner, result.decode() if result else None, id_),
+    )
+
+
+def set_progress(db: Database, id_: bytes, records: int, total: int) -> None:
+    """Record how far an operation is."""
+    db.execute(
+        "UPDATE operations SET records = ?, total = ?, updated = ? WHERE id = ?",
+        (records, total, ids.now_ms(), id_),
+    )
+
+
+def ask_to_cancel(db: Database, id_: bytes) -> None:
+    """Ask whoever works on it to stop."""
+    db.execute("UPDATE operations SET cancel = 1 WHERE id = ?", (id_,))
+
+
+def is_cancelled(db: Database, id_: bytes) -> bool:
+    """Whether somebody asked for the operation to stop."""
+    found = row(db, "SELECT cancel FROM operations WHERE id = ?", (id_,))
+    return bool(found and found[0])
