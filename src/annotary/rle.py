@@ -275,6 +275,8 @@ def from_polygon(rings: Sequence[npt.ArrayLike], height: int, width: int) -> Rle
     empty mask; fewer than three points, or numbers that are not finite, are an error.
     """
     masks = [_fill(np.asarray(ring, dtype=np.float64), height, width) for ring in rings]
+    if len(masks) == 1:
+        return masks[0]
     return merge(masks) if masks else _from_toggles(np.empty(0, np.int64), height, width)
 
 
