@@ -233,6 +233,12 @@ RULES = _table(
         "The attribute {name} of {tag} is wrong: {detail}.",
         "{advice}",
     ),
+    Rule(
+        "missing-package",
+        ERROR,
+        "{format} needs the package {package}, which is not installed.",
+        "Run `pip install annotary[{extra}]` where Annotary is installed, then try again.",
+    ),
     # --- images ----------------------------------------------------------------------------
     Rule(
         "unknown-image",
@@ -308,6 +314,14 @@ RULES = _table(
         WARNING,
         "{what} was not kept: {why}.",
         "{advice}",
+    ),
+    Rule(
+        "mixed-units",
+        WARNING,
+        "{count} boxes have no value above 1, as fractions have, but the file was read as "
+        "pixels because of {value} in line {line}.",
+        "Write all coordinates as fractions or all as pixels; if they are fractions, mend that "
+        "value.",
     ),
     Rule(
         "not-an-annotation-file",
