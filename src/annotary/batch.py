@@ -245,9 +245,7 @@ class RowSink:
             self._row(RECTANGLE, image, tag, at, None)
         self._end()
 
-    def classification(
-        self, image: int, tag: int, at: int = 0, extra: Extra | None = None
-    ) -> None:
+    def classification(self, image: int, tag: int, at: int = 0, extra: Extra | None = None) -> None:
         """A class for the image as a whole."""
         self._row(CLASSIFICATION, image, tag, at, extra)
         self._end()

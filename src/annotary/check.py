@@ -42,9 +42,7 @@ class Checked:
         self.faults.append((row, code, values))
 
 
-def check(
-    batch: AnnotationBatch, widths: Floats, heights: Floats, *, normalized: bool
-) -> Checked:
+def check(batch: AnnotationBatch, widths: Floats, heights: Floats, *, normalized: bool) -> Checked:
     """Check every row against its image's size (pixels, [n]; 0 where it is not known).
 
     Coordinates that overshoot by no more than the tolerance are moved to the edge, in place.
@@ -84,7 +82,9 @@ def _bounds(
     if not normalized:
         for row in np.flatnonzero(((widths <= 0) | (heights <= 0)) & (lengths > 0)).tolist():
             found.add(row, "unknown-size", name="its image")
-    limit_x, limit_y = (np.ones(len(batch)), np.ones(len(batch))) if normalized else (widths, heights)
+    limit_x, limit_y = (
+        (np.ones(len(batch)), np.ones(len(batch))) if normalized else (widths, heights)
+    )
     is_points = np.repeat(batch.kind == KEYPOINTS, lengths)
     # x, y, x, y ... within each row; keypoints have a visibility after every pair
     place = np.arange(len(batch.coords)) - np.repeat(batch.start[:-1], lengths)
@@ -203,4 +203,3 @@ def _rows_of(batch: AnnotationBatch, indexes: NDArray[Any]) -> NDArray[np.int64]
 
 def _number(value: float) -> str:
     return repr(round(float(value), 6))
-

@@ -162,7 +162,11 @@ def member_names(images: Sequence[str], ending: str, keep_folders: bool = True) 
     names = []
     used: set[str] = set()
     for name, stem in zip(images, stems, strict=True):
-        chosen = stem if seen[stem.casefold()] == 1 else (name if keep_folders else PurePosixPath(name).name)
+        chosen = (
+            stem
+            if seen[stem.casefold()] == 1
+            else (name if keep_folders else PurePosixPath(name).name)
+        )
         candidate, n = chosen + ending, 2
         while candidate.casefold() in used:
             candidate, n = f"{chosen}~{n}{ending}", n + 1

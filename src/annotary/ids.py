@@ -50,7 +50,9 @@ def new_ids(count: int) -> list[bytes]:
         # 12 bits beside the version, 30 below the variant
         high = head | (counter >> 30)
         low = (2 << 62) | ((counter & 0x3FFFFFFF) << _RANDOM_BITS)
-        ids.append(high.to_bytes(8, "big") + (low >> 32).to_bytes(4, "big") + noise[4 * i : 4 * i + 4])
+        ids.append(
+            high.to_bytes(8, "big") + (low >> 32).to_bytes(4, "big") + noise[4 * i : 4 * i + 4]
+        )
     return ids
 
 

@@ -29,7 +29,9 @@ RULES = {
 }
 
 _FRAME = re.compile(r"^(?P<stem>.+)#frame=(?P<frame>\d+)(?P<ending>\.\w+)?$")
-_ROBOFLOW = re.compile(r"^(?P<name>.+?)_(?P<ending>jpe?g|png|bmp|gif|webp|tiff?)\.rf\.[0-9a-zA-Z]+\.\w+$", re.I)
+_ROBOFLOW = re.compile(
+    r"^(?P<name>.+?)_(?P<ending>jpe?g|png|bmp|gif|webp|tiff?)\.rf\.[0-9a-zA-Z]+\.\w+$", re.I
+)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?P<name>.+)$")
 
 
@@ -95,7 +97,10 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
     ]
     if loose:
         tests += [
-            ("basename", lambda f: PurePosixPath(_nfc(f)).name in (base, PurePosixPath(decoded).name)),
+            (
+                "basename",
+                lambda f: PurePosixPath(_nfc(f)).name in (base, PurePosixPath(decoded).name),
+            ),
             ("case", lambda f: PurePosixPath(_nfc(f)).name.casefold() == base.casefold()),
         ]
     for rule, test in tests:
@@ -108,7 +113,9 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
             return _one(found, "frame", int(frame["frame"]))
     if upload := _UPLOAD.match(base):
         original = _nfc(unquote(upload["name"]))
-        found = [c for c in pool if PurePosixPath(_nfc(c.filename)).name in (original, upload["name"])]
+        found = [
+            c for c in pool if PurePosixPath(_nfc(c.filename)).name in (original, upload["name"])
+        ]
         if found:
             return _one(found, "upload-prefix")
     if mangled := _ROBOFLOW.match(base):

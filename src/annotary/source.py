@@ -8,6 +8,7 @@ lists, ``data.yaml``, ``labels.json``).
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import io
 import mmap
@@ -106,7 +107,11 @@ class SourceFile:
     @cached_property
     def json_keys(self) -> frozenset[str]:
         """The keys of a root JSON object; empty for anything else."""
-        return frozenset(self.json.members) if self.json and self.json.kind == "object" else frozenset()
+        return (
+            frozenset(self.json.members)
+            if self.json and self.json.kind == "object"
+            else frozenset()
+        )
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Line numbers from 1 and lines without their ends, decoded.
@@ -140,10 +145,9 @@ class SourceFile:
         self.__dict__.pop("json", None)
         self.__dict__.pop("buffer", None)
         if self._map is not None:
-            try:
+            # somebody may still hold a view: then it closes with the last of them
+            with contextlib.suppress(BufferError):
                 self._map.close()
-            except BufferError:  # somebody still holds a view; it closes with the last of them
-                pass
             self._map = None
 
     def _content(self) -> Buffer:

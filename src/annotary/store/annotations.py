@@ -5,6 +5,7 @@ Geometry is stored as float64, little-endian, fractions of the image, never roun
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -67,7 +68,9 @@ class Inserter:
         self._created = ids.now_ms()
         self.count = 0
 
-    def add(self, batch: AnnotationBatch, groups: Sequence[bytes | None] | None = None) -> list[bytes]:
+    def add(
+        self, batch: AnnotationBatch, groups: Sequence[bytes | None] | None = None
+    ) -> list[bytes]:
         """Insert rows whose ``image`` and ``tag`` are numbers of the store; answers their ids.
 
         Coordinates are fractions. Rows that share a ``record`` get a group of their own; with
@@ -80,9 +83,7 @@ class Inserter:
         grp = groups if groups is not None else _groups(batch, new)
         blob = memoryview(batch.coords.astype("<f8", copy=False).tobytes())
         cuts = (batch.start * 8).tolist()
-        geometry = [
-            blob[a:b] if b > a else None for a, b in zip(cuts, cuts[1:], strict=False)
-        ]
+        geometry = [blob[a:b] if b > a else None for a, b in itertools.pairwise(cuts)]
         extra: list[bytes | None] = [None] * n
         for at, value in batch.extras.items():
             encoded = _encode(value)
@@ -212,7 +213,9 @@ def update(
     )
 
 
-def delete(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> tuple[int, list[bytes], dict[int, int]]:
+def delete(
+    db: Database, project: ProjectKey, id_: Sequence[bytes]
+) -> tuple[int, list[bytes], dict[int, int]]:
     """Remove annotations; answers how many, which ids were not found, and counts by tag."""
     missing = []
     tags: dict[int, int] = {}
@@ -298,7 +301,9 @@ def _columns(found: list[Any], tags: dict[int, int], counter: int) -> Annotation
     lengths = np.array([0 if g is None else len(g) // 8 for g in geometry], np.int64)
     start: Ints = np.zeros(len(found) + 1, np.int64)
     np.cumsum(lengths, out=start[1:])
-    coords = np.frombuffer(b"".join([g for g in geometry if g is not None]), "<f8").astype(np.float64)
+    coords = np.frombuffer(b"".join([g for g in geometry if g is not None]), "<f8").astype(
+        np.float64
+    )
     images = np.array(image, np.int32)
     new = np.ones(len(found), np.bool_)
     for i in range(1, len(found)):

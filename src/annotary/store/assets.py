@@ -75,7 +75,9 @@ def insert(
                 created,
                 item.path,
                 blob,
-                msgspec.json.encode(item.custom_metadata).decode() if item.custom_metadata else None,
+                msgspec.json.encode(item.custom_metadata).decode()
+                if item.custom_metadata
+                else None,
             )
             for no, id_, item, blob in zip(
                 numbers, ids.new_ids(len(items)), items, blobs or [None] * len(items), strict=True
@@ -110,9 +112,7 @@ def by_filename(
     return found
 
 
-def by_key(
-    db: Database, project: ProjectKey, keys: Iterable[str]
-) -> dict[str, list[Candidate]]:
+def by_key(db: Database, project: ProjectKey, keys: Iterable[str]) -> dict[str, list[Candidate]]:
     """The assets whose names share one of these keys (see ``matching.key``)."""
     wanted = list(keys)
     found: dict[str, list[Candidate]] = {}

@@ -174,9 +174,7 @@ def file_totals(db: Database, session: SessionRow) -> tuple[int, int]:
 
 def set_operation(db: Database, session: SessionRow, operation: bytes) -> None:
     """Tie the session to the operation that works on it."""
-    db.execute(
-        "UPDATE import_sessions SET operation = ? WHERE no = ?", (operation, session.no)
-    )
+    db.execute("UPDATE import_sessions SET operation = ? WHERE no = ?", (operation, session.no))
 
 
 def set_status(

@@ -85,9 +85,7 @@ def describe(db: Database, project: ProjectKey, statistic: bool = True) -> Proje
     )
 
 
-def _statistic(
-    db: Database, project: ProjectKey, tags: list[tuple[str, int]]
-) -> ProjectStatistic:
+def _statistic(db: Database, project: ProjectKey, tags: list[tuple[str, int]]) -> ProjectStatistic:
     (total,) = row(db, "SELECT COUNT(*) FROM assets WHERE project = ?", (project.no,))
     (annotated,) = row(
         db,

@@ -42,9 +42,7 @@ class TagRow(msgspec.Struct):
     @property
     def public(self) -> Tag:
         """The tag as callers see it."""
-        return Tag(
-            index=self.index, name=self.name, color=self.color, description=self.description
-        )
+        return Tag(index=self.index, name=self.name, color=self.color, description=self.description)
 
 
 _numbers = msgspec.json.Decoder(dict[str, int])
@@ -129,9 +127,7 @@ def create(
     return cursor.lastrowid
 
 
-def update(
-    db: Database, project: ProjectKey, tag: TagRow, changes: dict[str, str | None]
-) -> None:
+def update(db: Database, project: ProjectKey, tag: TagRow, changes: dict[str, str | None]) -> None:
     """Change name, color or description."""
     name = changes.get("name")
     if name is not None and name != tag.name and by_name(db, project, name) is not None:
@@ -195,9 +191,7 @@ def ontology(project: ProjectKey, tag: TagRow) -> Ontology:
     )
 
 
-def set_ontology(
-    db: Database, tag: TagRow, attributes: Sequence[NewOntologyAttribute]
-) -> TagRow:
+def set_ontology(db: Database, tag: TagRow, attributes: Sequence[NewOntologyAttribute]) -> TagRow:
     """Set the tag's attributes; those that keep their name keep their id."""
     before = {attribute.name: attribute.id for attribute in tag.attributes}
     tag.attributes = [
