@@ -18,8 +18,8 @@ REQUIREMENTS = {
     # supervision says itself that it is slower without OpenCV, so it gets it.
     "supervision": ["supervision==0.31", "opencv-python-headless"],
     "labelstudio": ["label-studio==1.23"],
-    "pycocotools": ["pycocotools"],
-    "floor": ["msgspec", "numpy"],
+    "pycocotools": ["pycocotools==2.0.11"],
+    "floor": ["msgspec", "numpy", "pillow"],
 }
 DISTRIBUTIONS = {"labelstudio": "label-studio", "floor": "msgspec"}
 

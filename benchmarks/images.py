@@ -1,9 +1,10 @@
-"""Picture files of the right sizes, for peers that open every image."""
+"""Picture files of the right sizes, for peers that open every image: COCO.json FOLDER."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from PIL import Image
@@ -28,3 +29,7 @@ def make_images(coco: Path, folder: Path) -> Path:
             os.link(first[size], path)
     done.touch()
     return folder
+
+
+if __name__ == "__main__":
+    make_images(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -119,6 +119,8 @@ def read_labels(name: str, data: bytes) -> dict[int, str]:
     start = next(n for n, line in enumerate(lines) if line.startswith("names:"))
     inline = lines[start].removeprefix("names:").strip()
     if inline.startswith("["):
+        # YAML may break a flow list anywhere there is a space.
+        inline = " ".join([inline, *map(str.strip, lines[start + 1 :])]).partition("]")[0] + "]"
         return dict(enumerate(text.strip(" '\"") for text in inline[1:-1].split(",")))
     labels: dict[int, str] = {}
     for line in itertools.takewhile(lambda text: text[:1] in "- ", lines[start + 1 :]):

@@ -4,8 +4,8 @@
     import URL TASKS        make a project, send the tasks; prints the project's number
     export URL PROJECT OUT  the project as COCO, a zip
 
-The server runs beside this (see ``labelstudio.py``). Starting it and ``prepare`` are not part of the
-timed work; requests are plain ones, without the client package's start-up.
+The server runs beside this (see ``labelstudio.py``). Starting it and ``prepare`` are not part of
+the timed work; requests are plain ones, without the client package's start-up.
 """
 
 import json
@@ -51,4 +51,10 @@ def export(url: str, project: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    {"prepare": prepare, "import": import_tasks, "export": export}[sys.argv[1]](*sys.argv[2:])
+    task, *arguments = sys.argv[1:]
+    if task == "prepare":
+        prepare(*arguments)
+    elif task == "import":
+        import_tasks(*arguments)
+    else:
+        export(*arguments)
