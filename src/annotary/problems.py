@@ -216,6 +216,12 @@ RULES = _table(
         "Add the class list ({names}) to the same import, or give the project its tags first.",
     ),
     Rule(
+        "broken-companion",
+        ERROR,
+        "{companion} cannot be read, and this file needs it: {detail}.",
+        "Mend {companion}.",
+    ),
+    Rule(
         "mask-size",
         ERROR,
         "The mask is {height} x {width} pixels but its run lengths cover {pixels} pixels.",
@@ -322,6 +328,19 @@ RULES = _table(
         "pixels because of {value} in line {line}.",
         "Write all coordinates as fractions or all as pixels; if they are fractions, mend that "
         "value.",
+    ),
+    Rule(
+        "class-order",
+        WARNING,
+        "No class list was found: class numbers were taken for the project's tags in their order "
+        "({tags}).",
+        "If the numbers mean something else, add the class list ({names}) to the same import.",
+    ),
+    Rule(
+        "other-reading",
+        WARNING,
+        "Read as {expected}, {count} of {total} lines leave the image; none would as {likely}.",
+        "{advice}",
     ),
     Rule(
         "not-an-annotation-file",
