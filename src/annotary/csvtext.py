@@ -86,9 +86,7 @@ class Table:
             self._read_header()
 
     def _begin(self) -> None:
-        number = 0
-        for line in _lines(self.source):
-            number += 1
+        for number, line in enumerate(_lines(self.source), 1):
             if declared := _SEP_LINE.fullmatch(line):
                 self.separator = declared[1]
                 self._first_line = number + 1

@@ -1,0 +1,56 @@
+"""CSV Width Height: one row per box, with its top-left corner and its size.
+
+    filename,xmin,ymin,width,height,label
+    image.png,40,20,80,80,dog
+
+**Source.** Datature Nexus and Vi (``filename,x,y,width,height,class``) and discolight
+(``image_name,x_min,y_min,width,height,label``); the header that is written is our choice
+among these.
+
+**Columns.** As in :mod:`csv_fourcorner <annotary.formats.csv_fourcorner>`, with ``x``/``xmin``/
+``left`` and ``y``/``ymin``/``top`` for the corner, ``width``/``w`` and ``height``/``h`` for the
+box's size. A table with ``xmax`` or ``ymax`` is another format, where width and height are
+those of the image.
+
+**Units, text, what is read and what is lost** as in ``csv_fourcorner``.
+
+**Written.** The width is the shortest decimal that leads from xmin to xmax.
+"""
+
+from __future__ import annotations
+
+from annotary.batch import RowSink
+from annotary.dataset import Dataset, Output
+from annotary.format import Carries, Format
+from annotary.formats import _tables
+from annotary.source import FileSet, SourceFile
+
+
+class CsvWidthHeight(Format):
+    """See the module."""
+
+    name = "csv_widthheight"
+    title = "CSV Width Height"
+    extensions = (".csv",)
+    reads = True
+    writes = True
+    project_types = ("ObjectDetection",)
+    carries = Carries(
+        rectangle="Rectangle",
+        polygon="Rectangle",
+        bitmask="Rectangle",
+        empty_images=False,
+        classes=False,
+    )
+
+    def sniff(self, source: SourceFile, files: FileSet) -> bool:
+        return _tables.recognised(source) == self.name
+
+    def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
+        _tables.read_boxes(source, rows, lengths=True)
+
+    def write(self, data: Dataset, out: Output) -> None:
+        _tables.write_boxes(data, out, "filename,xmin,ymin,width,height,label", lengths=True)
+
+
+FORMAT = CsvWidthHeight()
