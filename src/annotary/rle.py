@@ -247,6 +247,12 @@ def merge(rles: Sequence[Rle], intersect: bool = False) -> Rle:
     return _from_toggles(places[last][changes], height, width)
 
 
+def subtract(a: Rle, b: Rle) -> Rle:
+    """The pixels of one mask that are not set in another of its size."""
+    both = np.concatenate([*_spans(merge((a, b))), *_spans(b)])
+    return _from_toggles(_odd(np.sort(both)), a.height, a.width)
+
+
 def iou(a: Rle, b: Rle) -> float:
     """Intersection over union of two masks of one size, 0..1; 0 where both are empty."""
     common = area(merge((a, b), intersect=True))

@@ -1,0 +1,133 @@
+"""Where the files of an export go: a zip or a folder, with a digest of every member.
+
+Zip members are stored, not compressed, with one fixed date: the bytes of an export then depend
+on its content alone, on any platform and with any version of zlib.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from annotary.dataset import Writable
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_BUFFER = 1024 * 1024
+
+
+class _Member:
+    """Bytes on their way to a member: gathered into large writes, and digested."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._digest = hashlib.sha256()
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes, /) -> int:
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size >= _BUFFER:
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        joined = b"".join(self._parts)
+        self._digest.update(joined)
+        self._target.write(joined)
+        self._parts, self._size = [], 0
+
+    def finish(self) -> str:
+        self.flush()
+        return self._digest.hexdigest()
+
+
+class ZipOutput:
+    """Members of a zip, below the folder ``prefix``."""
+
+    def __init__(self, stream: BinaryIO, prefix: str = "") -> None:
+        self._zip = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._prefix = prefix
+        self.digests: dict[str, str] = {}
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[Writable]:
+        """Open a member for writing."""
+        name = f"{self._prefix}/{path}" if self._prefix else path
+        info = zipfile.ZipInfo(name, _EPOCH)
+        info.external_attr = 0o644 << 16
+        held = _Held(self._zip, info)
+        member = _Member(held)
+        yield member
+        self.digests[path] = member.finish()
+        held.close()
+
+    def close(self) -> None:
+        """Write the directory of the zip."""
+        self._zip.close()
+
+
+class _Held:
+    """A member that is opened only when it turns out to be large.
+
+    Writing a small one in one piece is several times faster, and there may be a file per image.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        self._archive = archive
+        self._info = info
+        self._first: bytes | None = None
+        self._open: Any = None
+
+    def write(self, data: bytes) -> None:
+        if self._first is None:
+            self._first = data
+            return
+        if self._open is None:
+            self._open = self._archive.open(self._info, "w", force_zip64=True)
+            self._open.write(self._first)
+        self._open.write(data)
+
+    def close(self) -> None:
+        if self._open is None:
+            self._archive.writestr(self._info, self._first or b"")
+        else:
+            self._open.close()
+
+
+class FolderOutput:
+    """Members as files below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: set[Path] = set()
+        self.digests: dict[str, str] = {}
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[Writable]:
+        """Open a file for writing; its folders are made."""
+        target = self._folder / path
+        if target.parent not in self._made:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(target.parent)
+        with target.open("wb", buffering=0) as raw:
+            member = _Member(raw)
+            yield member
+            self.digests[path] = member.finish()
+
+
+class NullOutput:
+    """Members that nobody wants: for plans and for measuring."""
+
+    def __init__(self) -> None:
+        self.digests: dict[str, str] = {}
+
+    @contextmanager
+    def file(self, path: str) -> Iterator[Writable]:
+        """A member that is thrown away."""
+        yield io.BytesIO()
