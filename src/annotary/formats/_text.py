@@ -1,0 +1,37 @@
+"""Numbers and values as text, for formats whose files are text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def shortest(values: Iterable[float]) -> list[str]:
+    """Floats as the shortest text that reads back the same; whole numbers without ``.0``."""
+    return [text[:-2] if text[-2:] == ".0" else text for text in map(repr, values)]
+
+
+def scalar(text: str) -> str | int | float:
+    """A number where the text is exactly how a number is written, else the text itself."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    if number.is_integer() and str(int(number)) == text:
+        return int(number)
+    return number if repr(number) == text else text
+
+
+def attribute(text: str) -> str | float:
+    """An attribute's value: as :func:`scalar`, with whole numbers as floats too."""
+    value = scalar(text)
+    return float(value) if isinstance(value, int) else value
+
+
+def plain(value: Any) -> str:
+    """A number, flag or word as text: flags as 0 and 1, whole numbers without ``.0``."""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return shortest([value])[0]
+    return str(value)
