@@ -1,0 +1,147 @@
+"""Label files of the YOLO family as text: numbers, member names and ``data.yaml``.
+
+The law of the writers: no line decodes outside the image. ``cx - w / 2 >= 0`` and
+``cx + w / 2 <= 1`` hold in float64 and in float32, and so does what decoders make of them by
+multiplying with the image's size. Reading a line back gives the very box that was written
+wherever two floats can say so, and otherwise the nearest that two floats can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from annotary.batch import AnnotationBatch
+from annotary.dataset import ClassEntry, Dataset, Output, Part, member_names
+from annotary.geometry import Bools, Floats, extents
+
+SHORT = (2, 4, 6, 9, 12, 15)
+STEPS = [(c, s) for c in (0, 1, -1, 2, -2) for s in (0, 1, -1, 2, -2)]
+"""Pairs near the rounded centre and size, in floats up or down."""
+
+Lines = Callable[[Part, AnnotationBatch], list[str]]
+"""For every row of a batch, the line that it is written as with its end, or ``""`` for none."""
+
+
+def centre_size(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Centre and size [n] of the intervals from ``low`` to ``high`` (fractions, clipped to 0..1).
+
+    Of the pairs of floats that decode to the interval, the one with the fewest decimals is
+    taken; where none does, the one that comes nearest without leaving 0..1.
+    """
+    low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+    centre, size = (low + high) / 2, high - low
+    open_ = np.ones(len(low), np.bool_)
+    for decimals in SHORT:
+        c, s = np.round(centre, decimals), np.round(size, decimals)
+        same = open_ & (c - s / 2 == low) & (c + s / 2 == high)
+        centre, size = np.where(same, c, centre), np.where(same, s, size)
+        open_ &= ~same
+        if not open_.any():
+            return centre, size
+    rows = np.flatnonzero(open_)
+    centre[rows], size[rows] = _nearest(low[rows], high[rows], centre[rows], size[rows])
+    return centre, size
+
+
+def _nearest(low: Floats, high: Floats, centre: Floats, size: Floats) -> tuple[Floats, Floats]:
+    """The best of the pairs within two floats of ``centre`` and ``size``."""
+    best_c, best_s = centre.copy(), size.copy()
+    best = np.full(len(low), np.inf)
+    c_step, s_step = np.spacing(centre), np.spacing(size)
+    for dc, ds in STEPS:
+        c, s = centre + dc * c_step, size + ds * s_step
+        a, b = c - s / 2, c + s / 2
+        error = np.where(_inside(c, s), np.maximum(np.abs(a - low), np.abs(b - high)), np.inf)
+        better = error < best
+        best = np.where(better, error, best)
+        best_c, best_s = np.where(better, c, best_c), np.where(better, s, best_s)
+    while (outside := ~_inside(best_c, best_s)).any():
+        best_s = np.where(outside, np.nextafter(best_s, 0.0), best_s)
+    return best_c, best_s
+
+
+def _inside(centre: Floats, size: Floats) -> Bools:
+    inside: Bools = (centre - size / 2 >= 0.0) & (centre + size / 2 <= 1.0)
+    return inside
+
+
+def box_texts(boxes: Floats) -> list[str]:
+    """Boxes [n, 4] (xmin, ymin, xmax, ymax; fractions) as ``x_centre y_centre width height``."""
+    x, w = centre_size(boxes[:, 0], boxes[:, 2])
+    y, h = centre_size(boxes[:, 1], boxes[:, 3])
+    return [
+        f"{cx!r} {cy!r} {sx!r} {sy!r}"
+        for cx, cy, sx, sy in zip(x.tolist(), y.tolist(), w.tolist(), h.tolist(), strict=True)
+    ]
+
+
+def point_texts(batch: AnnotationBatch) -> list[str]:
+    """The points of every row as ``x y x y ...``, clipped to the image."""
+    texts = [repr(value) for value in np.clip(batch.coords, 0.0, 1.0).tolist()]
+    start = batch.start.tolist()
+    return [" ".join(texts[a:b]) for a, b in pairwise(start)]
+
+
+def row_boxes(batch: AnnotationBatch) -> Floats:
+    """The extents [n, 4] of rows of boxes or rings."""
+    return extents(batch.coords, batch.start)
+
+
+def write_labels(data: Dataset, out: Output, lines: Lines, folder: Callable[[Part], str]) -> None:
+    """Write one label file for every image, an empty one for images without objects."""
+    for part in data.parts:
+        place = folder(part)
+        members = member_names(part.images.names, ".txt")
+        last: AnnotationBatch | None = None
+        texts: list[str] = []
+        for image, batch, begin, end in part.by_image():
+            if batch is not None and batch is not last:
+                last, texts = batch, lines(part, batch)
+            with out.file(f"{place}/{members[image]}") as file:
+                if batch is not None:
+                    file.write("".join(texts[begin:end]).encode())
+
+
+def class_lines(classes: Sequence[ClassEntry]) -> bytes:
+    """``classes.txt``: one name per line in the order of the numbers; gaps are empty lines."""
+    named = {entry.number: " ".join(entry.name.splitlines()) for entry in classes}
+    last = max(named, default=-1)
+    return "".join(f"{named.get(number, '')}\n" for number in range(last + 1)).encode()
+
+
+def data_yaml(data: Dataset, more: str = "") -> bytes:
+    """``data.yaml`` for Ultralytics: where images lie, and the classes.
+
+    There is no ``path``: paths then count from the file's own folder. A dataset that is not
+    split is its own validation set, for the trainer asks for one.
+    """
+    names = [part.name for part in data.parts] or ["dump"]
+    classes = "".join(f"  {entry.number}: {_quoted(entry.name)}\n" for entry in data.classes)
+    return (
+        f"train: images/{names[0]}\nval: images/{names[-1]}\n{more}"
+        + (f"names:\n{classes}" if classes else "names: {}\n")
+    ).encode()
+
+
+def _quoted(text: str) -> str:
+    """A double-quoted YAML scalar."""
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08X}"
+
+
+def flow_names(names: Sequence[str]) -> str:
+    """Names as a YAML list on one line."""
+    return "[" + ", ".join(map(_quoted, names)) + "]"
+
+
+def labels_folder(part: Part) -> str:
+    """Where Ultralytics looks for the labels of ``images/<part>``."""
+    return f"labels/{part.name}"
