@@ -372,11 +372,13 @@ def to_png(rle: Rle) -> bytes:
 
 
 def _open(png: bytes) -> Image:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
+    # Its warning about size is an error where warnings are.
+    bomb = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
         return Image.open(io.BytesIO(png))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+    except (*bomb, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"the mask is not a readable image: {error}") from None
 
 
