@@ -343,6 +343,12 @@ RULES = _table(
         "{advice}",
     ),
     Rule(
+        "several-annotations",
+        WARNING,
+        "{count} images have more than one set of annotations; all were read.",
+        "Objects may be there twice. Keep one set of each image, or delete what is too much.",
+    ),
+    Rule(
         "not-an-annotation-file",
         WARNING,
         "The file holds no annotations and was left alone ({detail}).",
