@@ -116,14 +116,22 @@ def column(line: str, token: int) -> int:
 
 
 def fault(
-    rows: RowSink, at: int, line: str, names: Sequence[str], whole: int | None = None
+    rows: RowSink,
+    at: int,
+    line: str,
+    names: Sequence[str],
+    *,
+    first: int = 0,
+    whole: int | None = None,
 ) -> None:
-    """Reject a line for its first value that is not a number.
+    """Reject a line for the first of its values that is not a number.
 
-    ``names`` are those of the values in order (further ones are numbered); the value with the
-    number ``whole`` must be a whole number.
+    ``names`` are those of the values in order (further ones are numbered), ``first`` is the
+    number of the first value to look at; the one with the number ``whole`` must be whole.
     """
     for i, part in enumerate(line.split()):
+        if i < first:
+            continue
         name = names[i] if i < len(names) else f"value {i + 1}"
         place = Location(at, column(line, i))
         try:
@@ -135,7 +143,7 @@ def fault(
             rows.reject(
                 "wrong-type",
                 place,
-                key=name.capitalize(),
+                key=name[0].upper() + name[1:],
                 detail=f"it is {part}",
                 expected="a whole number from 0",
             )
