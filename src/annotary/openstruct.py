@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from types import GenericAlias
 from typing import Any, Generic, TypeVar, cast
 
@@ -77,15 +78,16 @@ class OpenStruct(Generic[T]):
         try:
             item = self._one.decode(text)
         except msgspec.ValidationError:
-            self._learned(lambda: self._many.decode(b"[" + text + b"]"))
-            item = self._one.decode(text)
+            with suppress(msgspec.DecodeError):
+                self._learned(lambda: self._many.decode(b"[" + text + b"]"))
+            item = self._one.decode(text)  # raises what is wrong without the list
         if self._full:
             self._attach(item, msgspec.json.decode(text, type=dict[str, Raw]))
         return item
 
     def decode_list(self, text: bytes) -> list[T]:
         """Decode an array of records. Raises what msgspec raises."""
-        items = self._learned(lambda: self._many.decode(text)) or self._many.decode(text)
+        items = self._learned(lambda: self._many.decode(text))
         if self._full:
             rows = msgspec.json.decode(text, type=list[dict[str, Raw]])
             for item, row in zip(items, rows, strict=True):
@@ -94,17 +96,18 @@ class OpenStruct(Generic[T]):
 
     def convert(self, record: Any) -> T:
         """Make the struct from a decoded record. Raises ``msgspec.ValidationError``."""
-        self._learned(lambda: msgspec.convert([record], type=GenericAlias(list, (self.type,))))
+        with suppress(msgspec.ValidationError):
+            self._learned(lambda: msgspec.convert([record], type=GenericAlias(list, (self.type,))))
         item = msgspec.convert(record, type=self.type)
         if self._full:
             self._attach(item, record)
         return item
 
-    def _learned(self, attempt: Callable[[], list[T]]) -> list[T] | None:
+    def _learned(self, attempt: Callable[[], list[T]]) -> list[T]:
         """Try to decode a list until no record in it has an unknown field.
 
-        Return None where it cannot be decoded for another reason. It has to be a list: only
-        then does the message tell apart a field's name and its place, whatever the name is.
+        It has to be a list: only then does the message tell apart a field's name and its
+        place, whatever the name is.
         """
         while True:
             try:
@@ -112,10 +115,8 @@ class OpenStruct(Generic[T]):
             except msgspec.ValidationError as error:
                 match = _UNKNOWN.fullmatch(str(error))
                 if not match:
-                    return None
+                    raise
                 self._learn(match[1])
-            except msgspec.DecodeError:
-                return None
 
     def _attach(self, item: T, row: dict[str, Any]) -> None:
         rest = {
