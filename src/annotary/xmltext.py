@@ -152,6 +152,11 @@ class XmlText:
                 return number << _INSIDE | order
         return number << _INSIDE
 
+    @staticmethod
+    def nth(number: int, order: int) -> int:
+        """The place of the element that is ``order`` elements behind the start of a child."""
+        return number << _INSIDE | order
+
     def locate(self, at: int) -> Location:
         """Line, column and path of an element."""
         number, order = at >> _INSIDE, at & ((1 << _INSIDE) - 1)

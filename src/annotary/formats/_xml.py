@@ -70,14 +70,20 @@ class Record:
     __slots__ = ("at", "element", "number", "rows", "top", "xml")
 
     def __init__(
-        self, xml: XmlText, rows: RowSink, number: int, top: Element, element: Element | None = None
+        self,
+        xml: XmlText,
+        rows: RowSink,
+        number: int,
+        top: Element,
+        element: Element | None = None,
+        order: int | None = None,
     ) -> None:
         self.xml = xml
         self.rows = rows
         self.number = number
         self.top = top
         self.element = top if element is None else element
-        self.at = xml.at(number, top, self.element)
+        self.at = xml.at(number, top, self.element) if order is None else xml.nth(number, order)
 
     def place(self, element: Element) -> int:
         """Where an element of the record stands."""
