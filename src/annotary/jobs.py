@@ -1,0 +1,97 @@
+"""Work that an operation stands for: in the caller's thread, or in a pool of threads.
+
+What a job has done so far is kept in memory, beside the store: a long transaction cannot write
+its own progress. When a process dies, whoever opens the store next finds its operations and
+says that nothing of them was done (see ``Service.recover``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+log = logging.getLogger("annotary.jobs")
+
+
+class Cancelled(Exception):
+    """The operation was asked to stop."""
+
+
+class Job:
+    """A running operation: its progress, and whether it should stop."""
+
+    def __init__(self, id_: bytes, total: int = 0) -> None:
+        self.id = id_
+        self.records = 0
+        self.total = total
+        self._stop = threading.Event()
+
+    def advance(self, records: int) -> None:
+        """Count records; raises :class:`Cancelled` when the operation was asked to stop."""
+        self.records += records
+        if self._stop.is_set():
+            raise Cancelled
+
+    def cancel(self) -> None:
+        """Ask the job to stop."""
+        self._stop.set()
+
+
+class Jobs:
+    """The operations that this process works on."""
+
+    def __init__(self, workers: int = 2) -> None:
+        self._workers = workers
+        self._pool: ThreadPoolExecutor | None = None
+        self._running: dict[bytes, Job] = {}
+        self._futures: dict[bytes, Future[None]] = {}
+        self._lock = threading.Lock()
+
+    def find(self, id_: bytes) -> Job | None:
+        """The job of an operation that runs in this process."""
+        return self._running.get(id_)
+
+    def run(self, id_: bytes, work: Callable[[Job], None], *, background: bool) -> None:
+        """Do the work now, or in the background. ``work`` records its own outcome."""
+        job = Job(id_)
+        self._running[id_] = job
+        if not background:
+            try:
+                work(job)
+            finally:
+                self._running.pop(id_, None)
+            return
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._workers, "annotary-job")
+            self._futures[id_] = self._pool.submit(self._in_background, job, work)
+
+    def _in_background(self, job: Job, work: Callable[[Job], None]) -> None:
+        try:
+            work(job)
+        except Exception:
+            # the operation says that it failed; the reason is in the log
+            log.exception("operation failed")
+        finally:
+            self._running.pop(job.id, None)
+            self._futures.pop(job.id, None)
+
+    def wait(self, id_: bytes, timeout: float | None = None) -> None:
+        """Wait until an operation of this process has ended, or the time is over."""
+        future = self._futures.get(id_)
+        if future is not None:
+            try:
+                future.exception(timeout)
+            except TimeoutError:
+                return
+
+    def close(self, cancel: bool = False) -> None:
+        """Wait for all work to end; with ``cancel``, ask it to stop first."""
+        if cancel:
+            for job in list(self._running.values()):
+                job.cancel()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=cancel)
+            self._pool = None

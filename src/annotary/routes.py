@@ -1,0 +1,497 @@
+"""The API as a table: what every door offers, and under which method and path.
+
+A request struct holds the path's parameters by name, the JSON body as ``body``, and everything
+else is the query. ``name`` is ``noun.verb``: the service has a method ``service.noun.verb``.
+``role`` is the least that a secret key must be allowed. Paths and names are those of the public
+client; what is ours alone is marked as an addition.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from annotary import model
+from annotary.model import Wire
+
+
+class InProject(Wire):
+    """A request about one project."""
+
+    project_id: str
+
+
+class Nothing(Wire):
+    """A request without parameters."""
+
+
+class NewProject(Wire):
+    """A project to create."""
+
+    name: str
+    type: model.ProjectType = "ObjectDetection"
+
+
+class CreateProject(Wire):
+    body: NewProject
+
+
+class Rename(Wire):
+    """A new name."""
+
+    name: str
+
+
+class UpdateProject(InProject):
+    body: Rename
+
+
+class Paged(InProject):
+    """A request for a page of a list; ``limit`` is at most 1,000."""
+
+    limit: int = 100
+    page: str | None = None
+
+
+class ListAnnotations(Paged):
+    asset_id: list[str] = []
+    include_attributes: bool = False
+
+
+class CreateAnnotation(InProject):
+    body: model.NewAnnotation
+
+
+class CreateAnnotations(InProject):
+    body: list[model.NewAnnotation]
+
+
+class AnnotationRef(InProject):
+    annotation_id: str
+    include_attributes: bool = False
+
+
+class UpdateAnnotation(InProject):
+    annotation_id: str
+    body: model.AnnotationChanges
+
+
+class IdList(Wire):
+    """Ids to act on."""
+
+    ids: list[str]
+
+
+class DeleteAnnotations(InProject):
+    body: IdList
+
+
+class ListObjects(Paged):
+    asset_filter: str | None = None
+    annotation_filter: str | None = None
+    include_attributes: bool = msgspec.field(name="include_attributes", default=False)
+
+
+class ListAssets(Paged):
+    group: list[str] = []
+    filename: str | None = None
+    metadata_query: str | None = None
+    status: str | None = None
+    filter: str | None = None
+
+
+class AssetRef(InProject):
+    asset_id: str
+
+
+class UpdateAsset(InProject):
+    asset_id: str
+    body: model.AssetChanges
+
+
+class RegisterAssets(InProject):
+    body: list[model.NewAsset]
+
+
+class ListGroups(InProject):
+    group: list[str] = []
+
+
+class NewUploadSession(Wire):
+    """Asset files to be uploaded, and the groups they join."""
+
+    groups: list[str] = []
+    assets: list[model.AssetUploadFile]
+
+
+class CreateUploadSession(InProject):
+    body: NewUploadSession
+
+
+class UploadSessionRef(InProject):
+    session_id: str
+
+
+class Cancelled(Wire):
+    """Whether a thing was cancelled, and which."""
+
+    cancelled: bool
+    id: str | None = None
+
+
+class NewTag(Wire):
+    """A tag to create."""
+
+    name: str
+    color: str | None = None
+    description: str | None = None
+
+
+class CreateTag(InProject):
+    body: NewTag
+
+
+class TagChanges(Wire):
+    """What to change of a tag."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    color: str | None | msgspec.UnsetType = msgspec.UNSET
+    description: str | None | msgspec.UnsetType = msgspec.UNSET
+
+
+class UpdateTag(InProject):
+    index: int
+    body: TagChanges
+
+
+class TagRef(InProject):
+    index: int
+
+
+class MergeTags(InProject):
+    index: int
+    into: int
+
+
+class NewOntology(Wire):
+    """The attributes of a tag."""
+
+    attributes: list[model.NewOntologyAttribute]
+
+
+class SetOntology(InProject):
+    index: int
+    body: NewOntology
+
+
+class OperationRef(InProject):
+    operation_id: str
+
+
+class ImportOptions(Wire, forbid_unknown_fields=True):
+    """How an import treats what it finds; see the SDK's ``create_import_session``."""
+
+    format: str | None = None
+    on_error: model.OnError = "reject_session"
+    create_assets: bool = False
+    dry_run: bool = False
+
+
+class CreateImportSession(InProject):
+    body: ImportOptions | None = None
+
+
+class ImportSessionRef(InProject):
+    session_id: str
+
+
+class NewImportFiles(Wire):
+    """At most 1,000 files to add to an import session."""
+
+    files: list[model.ImportFile]
+
+
+class AddImportFiles(InProject):
+    session_id: str
+    body: NewImportFiles
+
+
+class SessionPatch(Wire):
+    """A step that the caller has reached. ``background``: do not wait for the work."""
+
+    status: model.ConditionsPatch
+    background: bool | None = None
+
+
+class UpdateImportSession(InProject):
+    session_id: str
+    body: SessionPatch
+
+
+class NewExport(model.ExportRequest):
+    """An export to make. ``background``: do not wait for the work."""
+
+    background: bool | None = None
+
+
+class CreateExport(InProject):
+    body: NewExport
+
+
+class ExportPlan(Wire):
+    """What an export would lose."""
+
+    losses: list[model.Loss]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One thing that can be asked for."""
+
+    name: str
+    method: str
+    path: str
+    request: Any
+    response: Any
+    role: str = "viewer"
+    addition: bool = False
+    """Ours, beyond what the public client knows."""
+
+    @property
+    def noun(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.name.partition(".")[2]
+
+
+_P = "/projects/{project_id}"
+_SESSION = _P + "/annotationimportsessions/{session_id}"
+
+ROUTES: dict[str, Route] = {
+    route.name: route
+    for route in (
+        Route("workspace.get", "GET", "/workspace", Nothing, model.Workspace),
+        Route("projects.list", "GET", "/workspace/projects", Nothing, list[model.Project]),
+        Route(
+            "projects.create",
+            "POST",
+            "/workspace/projects",
+            CreateProject,
+            model.Project,
+            "owner",
+            True,
+        ),
+        Route("projects.get", "GET", _P, InProject, model.Project),
+        Route("projects.update", "PATCH", _P, UpdateProject, model.Project, "owner"),
+        Route("projects.delete", "DELETE", _P, InProject, model.DeleteResponse, "owner", True),
+        Route("projects.users", "GET", _P + "/users", InProject, list[model.ProjectUser]),
+        # annotations
+        Route(
+            "annotations.list",
+            "GET",
+            _P + "/annotations",
+            ListAnnotations,
+            model.PaginationResponse[model.Annotation],
+        ),
+        Route(
+            "annotations.create",
+            "POST",
+            _P + "/annotations",
+            CreateAnnotation,
+            model.Annotation,
+            "editor",
+        ),
+        Route(
+            "annotations.create_many",
+            "POST",
+            _P + "/annotations:batch",
+            CreateAnnotations,
+            list[model.Annotation],
+            "editor",
+            True,
+        ),
+        Route(
+            "annotations.delete_many",
+            "POST",
+            _P + "/annotations:delete",
+            DeleteAnnotations,
+            model.DeleteManyResponse,
+            "editor",
+            True,
+        ),
+        Route(
+            "annotations.get",
+            "GET",
+            _P + "/annotations/{annotation_id}",
+            AnnotationRef,
+            model.Annotation,
+        ),
+        Route(
+            "annotations.update",
+            "PATCH",
+            _P + "/annotations/{annotation_id}",
+            UpdateAnnotation,
+            model.Annotation,
+            "editor",
+            True,
+        ),
+        Route(
+            "annotations.delete",
+            "DELETE",
+            _P + "/annotations/{annotation_id}",
+            AnnotationRef,
+            model.DeleteResponse,
+            "editor",
+        ),
+        # exports
+        Route(
+            "exports.create",
+            "POST",
+            _P + "/annotationexports",
+            CreateExport,
+            model.Operation,
+            "viewer",
+        ),
+        Route(
+            "exports.plan",
+            "POST",
+            _P + "/annotationexports:plan",
+            CreateExport,
+            ExportPlan,
+            "viewer",
+            True,
+        ),
+        Route(
+            "exports.get",
+            "GET",
+            _P + "/annotationexports/{operation_id}",
+            OperationRef,
+            model.ExportResult,
+        ),
+        # imports
+        Route(
+            "imports.create",
+            "POST",
+            _P + "/annotationimportsessions",
+            CreateImportSession,
+            model.ImportSession,
+            "editor",
+        ),
+        Route(
+            "imports.list",
+            "GET",
+            _P + "/annotationimportsessions",
+            InProject,
+            list[model.ImportSession],
+        ),
+        Route("imports.get", "GET", _SESSION, ImportSessionRef, model.ImportSession),
+        Route(
+            "imports.update", "PATCH", _SESSION, UpdateImportSession, model.ImportSession, "editor"
+        ),
+        Route(
+            "imports.add_files",
+            "POST",
+            _SESSION + "/files",
+            AddImportFiles,
+            model.ImportFiles,
+            "editor",
+        ),
+        Route("imports.logs", "GET", _SESSION + "/logs", ImportSessionRef, model.ImportSessionLog),
+        # operations
+        Route(
+            "operations.list",
+            "GET",
+            _P + "/operations",
+            InProject,
+            list[model.Operation],
+            "viewer",
+            True,
+        ),
+        Route(
+            "operations.get",
+            "GET",
+            _P + "/operations/{operation_id}",
+            OperationRef,
+            model.Operation,
+        ),
+        Route(
+            "operations.cancel",
+            "POST",
+            _P + "/operations/{operation_id}:cancel",
+            OperationRef,
+            model.Operation,
+            "editor",
+            True,
+        ),
+        # assets
+        Route(
+            "assets.list",
+            "GET",
+            _P + "/assets",
+            ListAssets,
+            model.PaginationResponse[model.Asset],
+        ),
+        Route(
+            "assets.register",
+            "POST",
+            _P + "/assets:register",
+            RegisterAssets,
+            list[model.Asset],
+            "editor",
+            True,
+        ),
+        Route("assets.get", "GET", _P + "/assets/{asset_id}", AssetRef, model.Asset),
+        Route(
+            "assets.update", "PATCH", _P + "/assets/{asset_id}", UpdateAsset, model.Asset, "editor"
+        ),
+        Route(
+            "assets.delete",
+            "DELETE",
+            _P + "/assets/{asset_id}",
+            AssetRef,
+            model.DeleteResponse,
+            "editor",
+        ),
+        Route("assets.groups", "GET", _P + "/assetgroups", ListGroups, list[model.AssetGroup]),
+        Route(
+            "uploads.create",
+            "POST",
+            _P + "/assetuploadsessions",
+            CreateUploadSession,
+            model.AssetUploadSession,
+            "editor",
+        ),
+        Route(
+            "uploads.cancel",
+            "POST",
+            _P + "/assetuploadsessions/{session_id}:cancel",
+            UploadSessionRef,
+            Cancelled,
+            "editor",
+        ),
+        # tags and ontologies
+        Route("tags.list", "GET", _P + "/tags", InProject, list[model.Tag]),
+        Route("tags.create", "POST", _P + "/tags", CreateTag, list[model.Tag], "editor"),
+        Route("tags.update", "PATCH", _P + "/tags/{index}", UpdateTag, list[model.Tag], "editor"),
+        Route("tags.delete", "DELETE", _P + "/tags/{index}", TagRef, model.DeleteResponse, "editor"),
+        Route(
+            "tags.merge",
+            "POST",
+            _P + "/tags/{index}-{into}:merge",
+            MergeTags,
+            list[model.Tag],
+            "editor",
+        ),
+        Route("ontologies.list", "GET", _P + "/ontologies", InProject, list[model.Ontology]),
+        Route(
+            "ontologies.set",
+            "PUT",
+            _P + "/ontologies/{index}",
+            SetOntology,
+            model.Ontology,
+            "editor",
+        ),
+    )
+}

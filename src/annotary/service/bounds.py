@@ -1,0 +1,123 @@
+"""Bounds as callers give and get them, and as they are stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from annotary import rle
+from annotary.batch import (
+    BITMASK,
+    CLASSIFICATION,
+    KEYPOINTS,
+    KIND_NAMES,
+    POLYGON,
+    RECTANGLE,
+    AnnotationBatch,
+    Extra,
+)
+from annotary.check import check
+from annotary.errors import ValidationError
+from annotary.model import Bound, MaskBound
+from annotary.problems import Problem
+
+_KINDS = {name: number for number, name in enumerate(KIND_NAMES)}
+
+
+def parse(bound_type: str, bound: Bound, width: int, height: int) -> tuple[int, Any, rle.Rle | None]:
+    """A caller's bound as (kind, values as float64, mask). Raises :class:`ValidationError`.
+
+    A Rectangle is taken from any four corners of an upright box, or from two opposite ones.
+    """
+    kind = _KINDS[bound_type]
+    if kind == BITMASK:
+        if not isinstance(bound, MaskBound):
+            raise ValidationError(
+                "The bound of a Bitmask is a mask.",
+                hint='Give {"size": [height, width], "counts": "..."}: COCO run lengths.',
+            )
+        mask = rle.Rle(bound.size[0], bound.size[1], bound.counts.encode())
+        fault = rle.check(mask)
+        if fault:
+            raise ValidationError(f"The mask is not valid: {fault}.")
+        box = rle.bbox(mask)
+        if box is None:
+            raise ValidationError("The mask is empty: no pixel is set.")
+        if width and (mask.width, mask.height) != (width, height):
+            raise ValidationError(
+                f"The mask is {mask.height} x {mask.width} pixels, its image {height} x {width} "
+                "(height x width)."
+            )
+        values = np.array(box, np.float64) / (mask.width, mask.height, mask.width, mask.height)
+        return kind, values, mask
+    if isinstance(bound, MaskBound):
+        raise ValidationError(f"The bound of a {bound_type} is a list of points, not a mask.")
+    step = 3 if kind == KEYPOINTS else 2
+    for point in bound:
+        if len(point) != step:
+            what = "[x, y, visibility]" if step == 3 else "[x, y]"
+            raise ValidationError(
+                f"The point {point} has {len(point)} values.", hint=f"A point is {what}."
+            )
+    if kind in (CLASSIFICATION, _KINDS["Bitmask3d"]):
+        if bound and kind == CLASSIFICATION:
+            raise ValidationError("A Classification has no points: its bound is [].")
+        return kind, np.zeros(0), None
+    points = np.array(bound, np.float64).reshape(-1, step)
+    if kind == RECTANGLE:
+        if len(points) not in (2, 4):
+            raise ValidationError(
+                f"A Rectangle has four corners, {len(points)} points were given.",
+                hint="Give (xmin,ymin) (xmin,ymax) (xmax,ymax) (xmax,ymin), in fractions.",
+            )
+        xs, ys = set(points[:, 0].tolist()), set(points[:, 1].tolist())
+        if np.isfinite(points).all() and len(points) == 4 and (len(xs), len(ys)) != (2, 2):
+            raise ValidationError(
+                "The four points are not the corners of an upright box.",
+                hint="Use a Polygon for boxes that are turned.",
+            )
+        return kind, np.array([*points.min(axis=0), *points.max(axis=0)]), None
+    if kind == KEYPOINTS:
+        if not len(points):
+            raise ValidationError("Keypoints need at least one point.")
+        if not np.isin(points[:, 2], (0, 1, 2)).all():
+            raise ValidationError("A keypoint's visibility is 0, 1 or 2.")
+    return kind, points.ravel(), None
+
+
+def check_values(kind: int, values: Any, mask: rle.Rle | None, width: int, height: int) -> None:
+    """Raise :class:`ValidationError` for a bound that breaks a rule of ``annotary.check``."""
+    extras = {0: Extra(mask=mask)} if mask is not None else {}
+    batch = AnnotationBatch(
+        np.array([kind], np.uint8),
+        np.zeros(1, np.int32),
+        np.zeros(1, np.int32),
+        np.array([0, len(values)], np.int64),
+        values,
+        np.zeros(1, np.int64),
+        np.zeros(1, np.bool_),
+        np.zeros(1, np.int64),
+        extras,
+    )
+    found = check(batch, np.array([float(width)]), np.array([float(height)]), normalized=True)
+    if found.faults:
+        _, code, given = found.faults[0]
+        problem = Problem(code, "", values=given)
+        raise ValidationError(problem.message, hint=problem.hint, problem=problem)
+
+
+def show(kind: int, geometry: bytes | None, mask: rle.Rle | None) -> Bound:
+    """A stored bound as callers see it."""
+    if kind == RECTANGLE and geometry is not None:
+        x0, y0, x1, y1 = np.frombuffer(geometry, "<f8").tolist()
+        return [[x0, y0], [x0, y1], [x1, y1], [x1, y0]]
+    if kind == POLYGON and geometry is not None:
+        found: Bound = np.frombuffer(geometry, "<f8").reshape(-1, 2).tolist()
+        return found
+    if kind == KEYPOINTS and geometry is not None:
+        points = np.frombuffer(geometry, "<f8").reshape(-1, 3).tolist()
+        return [[x, y, int(v)] for x, y, v in points]
+    if kind == BITMASK and mask is not None:
+        return MaskBound(size=(mask.height, mask.width), counts=mask.counts.decode())
+    return []

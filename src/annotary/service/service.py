@@ -1,0 +1,86 @@
+"""The service as a whole: its parts, and taking up what a dead process has left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from annotary import routes
+from annotary.jobs import Jobs
+from annotary.model import Overview
+from annotary.service.annotations import AnnotationService
+from annotary.service.assets import AssetService, UploadService
+from annotary.service.exports import ExportService
+from annotary.service.imports import ImportService
+from annotary.service.links import Links, LocalLinks
+from annotary.service.operations import OperationService
+from annotary.service.projects import ProjectService, WorkspaceService
+from annotary.service.tags import OntologyService, TagService
+from annotary.store import Store
+from annotary.store import imports as stored_imports
+from annotary.store import operations as stored_operations
+
+_ABANDONED_SECONDS = 3600.0
+
+
+class Service:
+    """All that can be asked of a store; see ``annotary.routes`` for what that is."""
+
+    def __init__(self, store: Store, links: Links | None = None, jobs: Jobs | None = None) -> None:
+        self.store = store
+        self.links = links or LocalLinks(store.blobs)
+        self.jobs = jobs or Jobs()
+        self.workspace = WorkspaceService(self)
+        self.projects = ProjectService(self)
+        self.annotations = AnnotationService(self)
+        self.assets = AssetService(self)
+        self.uploads = UploadService(self)
+        self.tags = TagService(self)
+        self.ontologies = OntologyService(self)
+        self.operations = OperationService(self)
+        self.imports = ImportService(self)
+        self.exports = ExportService(self)
+        self.recover()
+
+    def call(self, route: routes.Route, request: Any) -> Any:
+        """Answer a route's request."""
+        method: Callable[[Any], Any] = getattr(getattr(self, route.noun), route.verb)
+        return method(request)
+
+    def recover(self) -> None:
+        """End the operations whose process is gone: nothing of them was done, and they say so.
+
+        An import, an export or a delete is one transaction, or one file that appears whole; a
+        process that died in the middle has left the store as it was before.
+        """
+        with self.store.read() as db:
+            left = [
+                each
+                for each in stored_operations.unfinished(db)
+                if each.owner is not None and self.store.is_dead(each.owner)
+            ]
+        if left:
+            with self.store.write() as db:
+                for each in left:
+                    done = _LOST.get(each.kind, "nothing of it was kept")
+                    message = f"Interrupted: the process that ran it ended; {done}."
+                    stored_operations.set_status(db, each.id, "Errored", message)
+                    session = stored_imports.of_operation(db, each.id)
+                    if session is not None:
+                        overview: Overview = "Errored"
+                        stored_imports.set_status(db, session, overview, message)
+        self.store.blobs.delete_parts(time.time() - _ABANDONED_SECONDS)
+
+    def close(self, cancel: bool = False) -> None:
+        """Finish what runs, or stop it, and close the store."""
+        self.jobs.close(cancel)
+        self.store.close()
+
+
+_LOST = {
+    stored_operations.IMPORT: "nothing was committed, the store is as it was before the import",
+    stored_operations.EXPORT: "there is no file to download",
+    stored_operations.DELETE: "nothing was deleted, the store is as it was before",
+    stored_operations.UPLOAD: "files that had not arrived are not in the project",
+}
