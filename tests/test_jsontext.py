@@ -138,7 +138,15 @@ def test_agrees_with_the_standard_library(
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(VALUES, max_size=6), BLOCKS, st.integers(1, 3), st.booleans())
+@given(
+    st.lists(
+        SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(TEXT, TEXT, max_size=2),
+        max_size=4,
+    ),
+    st.sampled_from([5, 16, 1 << 18]),
+    st.integers(1, 3),
+    st.booleans(),
+)
 def test_every_truncation_gives_a_prefix(
     array: list[Any], block: int, elements: int, root: bool
 ) -> None:
