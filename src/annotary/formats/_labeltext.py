@@ -9,7 +9,7 @@ from annotary.batch import RowSink
 from annotary.problems import Location
 from annotary.source import SourceFile
 
-IMAGES_FOR = {"labels": "images"}
+IMAGES_FOR = {"labels": "images"} | {f"label_{i}": f"image_{i}" for i in range(4)}
 """Folders of labels, and the folders beside them where the images are."""
 
 SAMPLE_LINES = 8
@@ -38,7 +38,7 @@ def label_text(source: SourceFile) -> tuple[str, bool]:
     return text, whole
 
 
-def image_name(name: str, folders: dict[str, str]) -> str:
+def image_name(name: str) -> str:
     """The image that a label file belongs to: its path without ending, in the images' folder."""
     stem = name
     for ending in (".gz", ".txt"):
@@ -46,8 +46,9 @@ def image_name(name: str, folders: dict[str, str]) -> str:
             stem = stem[: -len(ending)]
     path = stem.split("/")
     for i in range(len(path) - 2, -1, -1):
-        if path[i].lower() in folders:
-            path[i] = folders[path[i].lower()]
+        images = IMAGES_FOR.get(path[i].lower())
+        if images is not None:
+            path[i] = images
             return "/".join(path)
     return stem
 

@@ -40,9 +40,9 @@ Read
 ----
 
 Fields with the values of "not known" say nothing and are not kept; all others become the
-properties above. ``DontCare`` is a class like any other. Which image a file belongs to: its own name without ``.txt``, with
-the last folder ``label_2`` replaced by ``image_2``. An empty file is an image without objects.
-Tolerated: a byte order mark, CRLF, tabs, blank lines.
+properties above. ``DontCare`` is a class like any other. Which image a file belongs to: its own
+name without ``.txt``, with the last folder ``label_2`` replaced by ``image_2``. An empty file is
+an image without objects. Tolerated: a byte order mark, CRLF, tabs, blank lines.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ from annotary.formats._labeltext import fault, image_name, label_text, looks_lik
 from annotary.formats._yolo import row_boxes, write_labels
 from annotary.source import FileSet, SourceFile
 
-FOLDERS = {f"label_{i}": f"image_{i}" for i in range(4)} | {"labels": "images"}
 FIELDS = (
     "the type",
     "truncated",
@@ -116,7 +115,7 @@ class Kitti(Format):
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         text, whole = label_text(source)
         rows.normalized = False
-        image = rows.image(image_name(source.name, FOLDERS))
+        image = rows.image(image_name(source.name))
         names = _real_names(source, files)
         for at, line in enumerate(text.split("\n"), 1):
             parts = line.split()

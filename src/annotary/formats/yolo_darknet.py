@@ -65,7 +65,7 @@ from annotary.batch import AnnotationBatch, Extra, RowSink
 from annotary.dataset import Dataset, Output, Part
 from annotary.format import Carries, Format
 from annotary.formats._classlist import ClassList, class_list, companion_kind
-from annotary.formats._labeltext import IMAGES_FOR, fault, image_name, label_text, looks_like_labels
+from annotary.formats._labeltext import fault, image_name, label_text, looks_like_labels
 from annotary.formats._yolo import box_texts, class_lines, row_boxes, write_labels
 from annotary.problems import Location
 from annotary.source import FileSet, SourceError, SourceFile
@@ -116,7 +116,7 @@ class YoloDarknet(Format):
         rows.normalized = True
         rows.id_space = "yolo"
         classes = class_list(source, rows, files)
-        image = rows.image(image_name(source.name, IMAGES_FOR))
+        image = rows.image(image_name(source.name))
         _Lines(image, classes, rows).read(text)
         if not whole:
             source.check_utf8()
