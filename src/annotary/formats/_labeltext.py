@@ -17,6 +17,7 @@ KITTI_FIELDS = 15
 
 _NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)", re.I)
 _DECIMAL_COMMA = re.compile(rb"[-+]?\d+,\d+")
+_KITTI_FOLDER = re.compile(r"(?:^|/)label_\d/[^/]*$")
 _TOKEN = re.compile(r"\S+")
 
 
@@ -54,7 +55,7 @@ def image_name(name: str) -> str:
 
 
 def looks_like_labels(source: SourceFile) -> str:
-    """``yolo``, ``kitti``, ``empty`` (nothing but white space, ends with ``.txt``) or ````.
+    """``yolo``, ``kitti``, ``empty`` (nothing but white space, ends with ``.txt``) or nothing.
 
     The first good line decides at once; of files that begin with a fault, most of the first
     lines.
@@ -63,7 +64,9 @@ def looks_like_labels(source: SourceFile) -> str:
     begin = head.lstrip()
     if not begin:
         name = source.name.lower()
-        return "empty" if name.endswith((".txt", ".txt.gz")) else ""
+        if not name.endswith((".txt", ".txt.gz")):
+            return ""
+        return "kitti" if _KITTI_FOLDER.search(name) else "empty"
     if begin[:1] in b"{[<" or b"\0" in head:
         return ""
     lines = begin.split(b"\n", SAMPLE_LINES)[:SAMPLE_LINES]
