@@ -19,7 +19,8 @@ refused.
 ``truncated`` and ``iscrowd`` when they are 1; a confidence other than 1 becomes ``score``; all
 else that is neither empty nor 0 keeps its column's name. Decimal commas are read.
 
-**Written.** Rectangles with these flags, exactly (a degree of occlusion as 1); a class by its name; images by their stem,
+**Written.** Rectangles with these flags, exactly (a degree of occlusion as 1); a class by its
+name; images by their stem,
 or by their whole name where two share a stem. **Lost:** images without annotations, image
 sizes, attributes, other properties, and the shape of what is no rectangle.
 """

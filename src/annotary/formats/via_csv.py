@@ -1,0 +1,97 @@
+"""VIA CSV: the table that the VGG Image Annotator 1 and 2 export.
+
+    filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes
+    image.png,2191,"{}",1,0,"{""name"":""rect"",""x"":40,""y"":20,""width"":80,""height"":80}","{""label"":""dog""}"
+
+**Source.** ox-vgg/via, ``via-2.x.y/src/via.js``. Three columns hold JSON, quotes doubled. VIA 1.0
+begins the header with ``#``. An image without regions has one row with ``"{}"`` as its shape.
+
+Shapes, labels and attributes are those of :mod:`via <annotary.formats.via>`; pixels.
+
+**Read** only; write :mod:`via <annotary.formats.via>`, which VIA loads just as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from annotary.batch import RowSink
+from annotary.csvtext import Table
+from annotary.format import Format
+from annotary.formats import _tables, _via
+from annotary.source import FileSet, SourceError, SourceFile
+
+
+class ViaCsv(Format):
+    """See the module."""
+
+    name = "via_csv"
+    title = "VGG Image Annotator CSV"
+    extensions = (".csv",)
+    reads = True
+    project_types = ("ObjectDetection", "Keypoint", "Classification")
+
+    def sniff(self, source: SourceFile, files: FileSet) -> bool:
+        return _tables.recognised(source) == self.name
+
+    def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
+        table = Table(source)
+        columns = _tables.Columns(table.header)
+        name_at = columns.find(("filename",))
+        if name_at is None:
+            header = ", ".join(table.header)
+            raise SourceError("missing-column", column="filename", header=header)
+        shape_at, attributes_at = columns.need(("region_shape_attributes",), ("region_attributes",))
+        file_at = columns.find(("file_attributes",))
+        regions = _via.Regions(rows)
+        seen: set[int] = set()
+        ignored = 0
+        for cells in table.records(rows):
+            line = table.line
+            if not cells[name_at]:
+                at = table.place(name_at)
+                rows.reject("missing-key", at, key="filename", record="row")
+                continue
+            image = rows.image(cells[name_at], at=line)
+            if image not in seen:
+                seen.add(image)
+                if file_at is not None and cells[file_at] not in ("", "{}"):
+                    told = _json(table, rows, cells, file_at)
+                    ignored += _via.classify(rows, image, line, told) if told else 0
+            if cells[shape_at].strip() in ("", "{}"):
+                continue
+            shape = _json(table, rows, cells, shape_at)
+            if shape is not None:
+                attributes = _json(table, rows, cells, attributes_at)
+                if attributes is not None:
+                    regions.add(image, line, shape, attributes)
+        regions.flush()
+        _via.tell_ignored(rows, ignored)
+
+
+def _json(table: Table, rows: RowSink, cells: list[str], column: int) -> dict[str, Any] | None:
+    """The object in a cell, or None when it is none, which is then rejected."""
+    try:
+        return msgspec.json.decode(cells[column] or "{}", type=dict[str, Any])
+    except msgspec.ValidationError:
+        rows.reject(
+            "wrong-type",
+            table.place(column),
+            key=table.header[column].strip(),
+            detail=f"it is {cells[column][:40]!r}",
+            expected="a JSON object",
+        )
+    except msgspec.DecodeError as error:
+        rows.reject(
+            "syntax",
+            table.place(column),
+            kind=f"JSON in {table.header[column].strip()}",
+            detail=str(error),
+            advice="Quotes inside a cell of a table are doubled.",
+        )
+    return None
+
+
+FORMAT = ViaCsv()
