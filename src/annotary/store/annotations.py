@@ -183,6 +183,17 @@ def find(db: Database, project: ProjectKey, id_: bytes) -> AnnotationRow | None:
     return None if found is None else _row(found)
 
 
+def find_many(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> list[AnnotationRow]:
+    """The annotations with these ids, in the order of ids."""
+    found: list[AnnotationRow] = []
+    for begin in range(0, len(id_), 500):
+        part = id_[begin : begin + 500]
+        marks = ",".join("?" * len(part))
+        sql = f"{_SELECT} WHERE n.project = ? AND n.id IN ({marks}) ORDER BY n.id"
+        found += map(_row, rows(db, sql, (project.no, *part)))
+    return found
+
+
 def of_assets(db: Database, assets: Sequence[int]) -> list[AnnotationRow]:
     """All annotations of some assets, in the order of ids."""
     marks = ",".join("?" * len(assets))

@@ -158,19 +158,31 @@ def find_named(db: Database, project: ProjectKey, filename: str) -> AssetRow | N
     return None if found is None else AssetRow(*found)
 
 
-def numbers_of(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> dict[bytes, int]:
-    """The internal numbers of assets by id; ids that are not found are left out."""
-    found: dict[bytes, int] = {}
+def by_numbers(db: Database, numbers: Sequence[int]) -> list[AssetRow]:
+    """The assets with these numbers, in the order of ids."""
+    found: list[AssetRow] = []
+    for begin in range(0, len(numbers), 500):
+        part = numbers[begin : begin + 500]
+        marks = ",".join("?" * len(part))
+        sql = f"SELECT {_COLUMNS} FROM assets a WHERE a.no IN ({marks}) ORDER BY a.no"
+        found += [AssetRow(*each) for each in rows(db, sql, part)]
+    return found
+
+
+def places_of(
+    db: Database, project: ProjectKey, id_: Sequence[bytes]
+) -> dict[bytes, tuple[int, int, int]]:
+    """Number, width and height of assets by id; ids that are not found are left out."""
+    found: dict[bytes, tuple[int, int, int]] = {}
     for begin in range(0, len(id_), 500):
         part = id_[begin : begin + 500]
         marks = ",".join("?" * len(part))
-        found.update(
-            rows(
-                db,
-                f"SELECT id, no FROM assets WHERE project = ? AND id IN ({marks})",
-                (project.no, *part),
-            )
-        )
+        for each, no, width, height in rows(
+            db,
+            f"SELECT id, no, width, height FROM assets WHERE project = ? AND id IN ({marks})",
+            (project.no, *part),
+        ):
+            found[each] = (no, width, height)
     return found
 
 

@@ -1,0 +1,54 @@
+"""The size and kind of an image, from its header alone: no pixel is decoded."""
+
+from __future__ import annotations
+
+import io
+import mimetypes
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+from annotary.errors import ValidationError
+
+_ORIENTATION = 0x0112
+_TURNED = {5, 6, 7, 8}
+
+EXTENSIONS = frozenset(
+    ".bmp .gif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm .tga".split()
+)
+"""Endings that are taken for images when a folder is added."""
+
+
+class ImageHeader(NamedTuple):
+    """Width and height in pixels as displayed (EXIF orientation applied), and the MIME type."""
+
+    width: int
+    height: int
+    mime: str
+
+
+def read_header(source: Path | bytes, name: str) -> ImageHeader:
+    """Read an image's header. Raises :class:`ValidationError` for what is no image."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            # a huge image is no danger here: its pixels are never decoded
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                    width, height = image.size
+                    if image.getexif().get(_ORIENTATION) in _TURNED:
+                        width, height = height, width
+                    mime = Image.MIME.get(image.format or "", "")
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        reason = "it is not an image" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise ValidationError(
+            f"The size of {name} cannot be read: {reason}.",
+            hint="Supported are the formats of Pillow (JPEG, PNG, TIFF, WebP, BMP, ...). Files of "
+            "other kinds can be registered with their size: project.assets.register([...]).",
+        ) from None
+    return ImageHeader(width, height, mime or mimetypes.guess_type(name)[0] or "")
