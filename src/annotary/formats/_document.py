@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from annotary.batch import RowSink
-from annotary.jsontext import Fault, JsonText, Member, Span, pointer
+from annotary.jsontext import Fault, JsonSyntaxError, JsonText, Member, Span, pointer
 from annotary.problems import NOWHERE, Location, Problem
 from annotary.source import SourceError, SourceFile
 
@@ -277,8 +277,6 @@ def place(document: JsonText, *path: Step) -> Location:
 
 
 def _child(document: JsonText, span: Span, step: Step) -> Span:
-    from annotary.jsontext import JsonSyntaxError
-
     found: Span | None = None
     try:
         for key, child in document.children(span):

@@ -53,6 +53,15 @@ def plain(batch: AnnotationBatch, row: int) -> list[float]:
     return [int(value) if value.is_integer() else value for value in values]
 
 
+def length(low: float, high: float) -> float:
+    """``high - low`` as the shortest number that leads from one to the other."""
+    exact = high - low
+    short = round(exact, 9)
+    if low + short != high:
+        return exact
+    return int(short) if short == int(short) else short
+
+
 def points_of(flat: Sequence[float]) -> list[list[float]]:
     """A flat ring as ``[[x, y], ...]``."""
     return [[flat[i], flat[i + 1]] for i in range(0, len(flat), 2)]
