@@ -81,6 +81,7 @@ class Table:
         self._taken: list[str] = []
         self._first_line = self._next_line = 1
         self.separator = ","
+        self._in_header = False
         self._begin()
         if header:
             self._read_header()
@@ -103,10 +104,12 @@ class Table:
         return pattern.search(head) is not None
 
     def _read_header(self) -> None:
+        self._in_header = True
         for cells in self._parse(None):
             self.header = cells
             self._first_line = self._next_line
-            return
+            break
+        self._in_header = False
 
     # --- records --------------------------------------------------------------------------
 
@@ -185,7 +188,7 @@ class Table:
             if closed
             else "Close the quote.",
         }
-        if not self.header and self.line == self._first_line:
+        if self._in_header:
             raise SourceError("syntax", self.place(-1), **values)
         if rows is not None:
             rows.reject("syntax", self.place(-1), **values)
