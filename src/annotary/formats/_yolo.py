@@ -28,10 +28,20 @@ Lines = Callable[[Part, AnnotationBatch], list[str]]
 def centre_size(low: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Centre and size [n] of the intervals from ``low`` to ``high`` (fractions, clipped to 0..1).
 
-    Of the pairs of floats that decode to the interval, the one with the fewest decimals is
-    taken; where none does, the one that comes nearest without leaving 0..1.
+    Of the pairs of floats that decode to the interval, one with the fewest decimals is taken;
+    where none does, the one that comes nearest without leaving 0..1.
     """
     low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+    centre, size = _pairs(low, high)
+    a, b = centre - size / 2, centre + size / 2
+    moved = np.flatnonzero((a != low) | (b != high))
+    if len(moved):
+        # the pair of the interval that is decoded: writing what was read gives the same text
+        centre[moved], size[moved] = _pairs(a[moved], b[moved])
+    return centre, size
+
+
+def _pairs(low: Floats, high: Floats) -> tuple[Floats, Floats]:
     centre, size = (low + high) / 2, high - low
     open_ = np.ones(len(low), np.bool_)
     for decimals in SHORT:
