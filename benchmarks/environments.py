@@ -61,5 +61,8 @@ def _install(python: Path, packages: list[str]) -> None:
 def _call(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise EnvironmentFailedError("\n".join(done.stderr.strip().splitlines()[-3:]))
+        lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
+        # An installer ends with hints; what went wrong stands before them.
+        told = [line for line in lines if "Error" in line or line.startswith("ERROR")]
+        raise EnvironmentFailedError("\n".join((told or lines)[-3:]))
     return done.stdout

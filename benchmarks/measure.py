@@ -22,7 +22,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run. Seconds and megabytes (10^6 bytes); ``output`` is its standard output."""
+    """One run. Seconds and megabytes (10^6 bytes); ``output`` is all that it printed.
+
+    ``resident`` is 0 where a server did the work: it is known of children only.
+    """
 
     wall: float
     cpu: float
@@ -47,6 +50,8 @@ def run(
     ``server`` is the process that does the work for it: its processor time and memory are added.
     Raises `RunFailedError` when the command fails.
     """
+    if not Path(command[0]).exists():
+        raise RunFailedError(f"{Path(command[0]).name} is not installed")
     roots = [] if server is None else [server]
     served_before = sum(map(_processor_seconds, roots))
     with subprocess.Popen(
@@ -71,7 +76,8 @@ def run(
         raise RunFailedError(f"exit code {process.returncode}: {last}")
     served = sum(map(_processor_seconds, roots)) - served_before
     cpu = usage.ru_utime + usage.ru_stime + served
-    return Measurement(wall, cpu, peak / 1e6, usage.ru_maxrss * 1024 / 1e6, output)
+    resident = 0.0 if roots else usage.ru_maxrss * 1024 / 1e6
+    return Measurement(wall, cpu, peak / 1e6, resident, output)
 
 
 class _Sampler(threading.Thread):

@@ -73,13 +73,14 @@ def _row(key: str, title: str, found: dict[str, Any]) -> str:
             continue
         wall = statistics.median(each["wall"])
         ratio = f"{wall / unit:.1f}" if unit and key != "startup" else ""
+        resident = statistics.median(each["resident"])
         digits = 3 if key == "startup" else 2
         lines.append(
             f"| {name} | {len(each['wall'])} | {wall:.{digits}f} |"
             f" {min(each['wall']):.{digits}f} to {max(each['wall']):.{digits}f} |"
             f" {statistics.median(each['cpu']):.2f} | {ratio} |"
             f" {statistics.median(each['anonymous']):.0f} |"
-            f" {statistics.median(each['resident']):.0f} | {_output(each['check'])} |"
+            f" {f'{resident:.0f}' if resident else ''} | {_output(each['check'])} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -174,24 +174,39 @@ def label_studio_import(server: Server, source: Path) -> Contestant:
     )
 
 
-def exporting(source: Path, filled: Path) -> Contestant:
-    """The store in ``filled``, as COCO."""
-    environment = {"ANNOTARY_HOME": str(filled)}
-    command = [annotary(), "export", PROJECT, "--format", "coco", "--pixels"]
+def exporting(source: Path) -> Contestant:
+    """A store with ``source`` in it, filled before the first run, as COCO."""
+    filled: list[Path] = []
+
+    def fill(_: Path) -> None:
+        if not filled:
+            filled.append(filled_store(source))
+
     return Contestant(
         "annotary",
-        lambda out: [*command, "--out", str(out / "exported")],
-        environment=lambda _: environment,
+        lambda out: [
+            *[annotary(), "export", PROJECT, "--format", "coco", "--pixels"],
+            *["--out", str(out / "exported")],
+        ],
+        prepare=fill,
+        environment=lambda _: {"ANNOTARY_HOME": str(filled[0])},
         check=same_boxes(source, "coco"),
     )
 
 
 def label_studio_export(server: Server, source: Path) -> Contestant:
-    done = run(script("labelstudio", "import", server.url, WORK / "tasks.json"), server=server.pid)
-    project = done.output.strip().splitlines()[-1]
+    """The tasks that `label_studio_import` made, imported before the first run, as COCO."""
+    projects: list[str] = []
+
+    def fill(_: Path) -> None:
+        if not projects:
+            done = run(script("labelstudio", "import", server.url, WORK / "tasks.json"))
+            projects.append(done.output.strip().splitlines()[-1])
+
     return Contestant(
         "labelstudio",
-        lambda out: script("labelstudio", "export", server.url, project, out / "export.zip"),
+        lambda out: script("labelstudio", "export", server.url, projects[0], out / "export.zip"),
+        prepare=fill,
         server=server.pid,
         check=same_boxes(source, "coco"),
         label="Label Studio",

@@ -88,7 +88,7 @@ class Bench:
         """Import and export of val: the server of Label Studio lives this long only."""
         source = rows.data("val", boxes=True)
         ours, bare = rows.importing(source), rows.floor(source)
-        exported = rows.exporting(source, rows.filled_store(source))
+        exported = rows.exporting(source)
         try:
             if "labelstudio" in self.missing:
                 raise RuntimeError(self.missing["labelstudio"])
