@@ -13,6 +13,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import sys
 import xml.etree.ElementTree as ET
 import zipfile
@@ -36,6 +37,9 @@ class Content:
     """By image: number of rings, of points, sum of x, of y, of x times y."""
 
     def add(self, image: str, label: str, box: Box) -> None:
+        if not all(map(math.isfinite, box)):
+            # NaN would compare as near to everything; this is far from everything.
+            box = (math.inf,) * 4
         self.images.add(image)
         self.boxes.setdefault((image, label), []).append(box)
 
@@ -173,12 +177,12 @@ def read(kind: str, path: Path, source: Content) -> Content:
 def distance(expected: Boxes, found: Boxes) -> float:
     """The largest edge distance between boxes paired off, the nearest with the nearest."""
     if expected.keys() != found.keys():
-        return float("inf")
+        return math.inf
     worst = 0.0
     for key, boxes in expected.items():
         rest = sorted(found[key])
         if len(rest) != len(boxes):
-            return float("inf")
+            return math.inf
         for box in sorted(boxes):
             gaps = (
                 (max(abs(a - b) for a, b in zip(box, other, strict=True)), n)
@@ -196,7 +200,7 @@ def ring_distance(expected: Content, found: Content) -> float:
     for name, sums in expected.rings.items():
         other = found.rings.get(name)
         if other is None or other[:2] != sums[:2]:
-            return float("inf")
+            return math.inf
         points = max(sums[1], 1.0)
         shifts = [abs(a - b) / points for a, b in zip(sums[2:4], other[2:4], strict=True)]
         # x * y ties each x to its y; divided by a typical coordinate it is in pixels again.
