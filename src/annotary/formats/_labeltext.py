@@ -100,8 +100,8 @@ def _line_kind(parts: list[bytes]) -> tuple[str, bool]:
         values = [abs(float(part)) for part in parts[1:]]
         if count <= 6:
             return "yolo", count >= 5 and max(values) <= 1
-        small = sum(value <= 2 for value in values)
-        return ("yolo", False) if small * 2 > count else ("", False)
+        large = sum(value > 2 for value in values)
+        return ("yolo", False) if large * 4 < count else ("", False)
     close = sum(numeric) + sum(_DECIMAL_COMMA.fullmatch(part) is not None for part in parts)
     return ("yolo", False) if count >= 3 and close * 2 >= count else ("", False)
 
