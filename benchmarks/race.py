@@ -14,7 +14,7 @@ from typing import Any
 from environments import WORK
 from measure import Measurement, RunFailedError, run
 
-SECONDS_EACH = 60
+SECONDS_EACH = 30
 """After so long, and `FEWEST` runs, a slow contestant is let off the remaining rounds."""
 FEWEST = 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import Any
 
@@ -89,6 +90,8 @@ def _output(check: dict[str, Any]) -> str:
     if "boxes" in check:
         text = f"{check['boxes']} of {check['expected_boxes']} boxes, "
         text += f"{check['images']} of {check['expected_images']} images"
+        if math.isinf(check["pixels"]):
+            return f"{text}, **not the same**"
         return f"{text}, off by {check['pixels']:.2g} px at most"
     plain = {key: value for key, value in check.items() if not isinstance(value, dict)}
     return ", ".join(f"{key} {_short(value)}" for key, value in plain.items())

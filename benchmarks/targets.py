@@ -39,7 +39,7 @@ def median(results: Results, row: str, name: str, figure: str = "wall") -> float
 def right(found: dict[str, Any], pixels: float = 0.001) -> bool:
     """Whether a checked output holds every box and image where it belongs."""
     check = found["check"]
-    whole = check.get("boxes") == check.get("expected_boxes")
+    whole = all(check.get(each) == check.get(f"expected_{each}") for each in ("boxes", "images"))
     return bool(whole and check.get("pixels", 0.0) <= pixels)
 
 
