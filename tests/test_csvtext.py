@@ -107,10 +107,9 @@ def test_a_broken_header_is_the_end() -> None:
 
 def test_records_before_a_wrong_byte_are_read() -> None:
     table = Table(source(b"a,b\n1,2\n3,\xff\n5,6\n"))
-    found = []
+    found: list[list[str]] = []
     with pytest.raises(SourceError) as caught:
-        for cells in table.records():
-            found.append(cells)
+        found.extend(table.records())
     assert found == [["1", "2"]]
     assert (caught.value.code, caught.value.location) == ("encoding", Location(3, 3))
 
@@ -189,5 +188,5 @@ def test_no_text_stops_the_reading(text: str) -> None:
     plain = sum(line.count(",") == 1 and '"' not in line for line in text.splitlines())
     assert len(found) + rows.rejected >= (plain > 0)
     for problem in rows.problems:
-        assert problem.location.line and 2 <= problem.location.line
+        assert problem.location.line and problem.location.line >= 2
         assert problem.location.column and problem.location.column >= 1

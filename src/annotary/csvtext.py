@@ -178,20 +178,17 @@ class Table:
                 again.extendleft(reversed(taken[1:]))
 
     def _broken(self, rows: RowSink | None, error: str) -> None:
-        closed = "expected after" in error
-        values = {
-            "kind": "table",
-            "detail": "text follows the closing quote of a cell"
-            if closed
-            else "the quote that opens a cell is not closed",
-            "advice": 'Put the whole cell in double quotes, and write a quote inside it as "".'
-            if closed
-            else "Close the quote.",
-        }
+        detail, advice = "the quote that opens a cell is not closed", "Close the quote."
+        if "expected after" in error:
+            detail = "text follows the closing quote of a cell"
+            advice = 'Put the whole cell in double quotes, and write a quote inside it as "".'
+            if len(self._taken) > 1:
+                last = self.line + len(self._taken) - 1
+                detail = f"a quote is opened here and closed only on line {last}, before more text"
         if self._in_header:
-            raise SourceError("syntax", self.place(-1), **values)
+            raise SourceError("syntax", self.place(-1), kind="table", detail=detail, advice=advice)
         if rows is not None:
-            rows.reject("syntax", self.place(-1), **values)
+            rows.reject("syntax", self.place(-1), kind="table", detail=detail, advice=advice)
 
     # --- places and numbers -------------------------------------------------------------------
 

@@ -87,7 +87,8 @@ def recognised(source: SourceFile) -> str:
         return "roboflow_classes_csv"
     if keys & set(FILE) and keys & set(LABEL) and not keys & _COORDINATES:
         return "csv_classification"
-    if all(is_retinanet(row) for row in rows):
+    # most rows are enough: the others are faults, to be told by the reader
+    if is_retinanet(rows[0]) and 2 * sum(map(is_retinanet, rows)) > len(rows):
         return "retinanet_csv"
     return ""
 
@@ -112,14 +113,14 @@ def _by_header(keys: set[str], header: Sequence[str]) -> str:
 
 
 def is_one_hot(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether there is a file column, and 0 or 1 in every other column of every row."""
+    """Whether there is a file column, and 0 or 1 in every other column of most rows."""
     header, *others = rows
     if len(header) < 2 or key_of(header[0]) not in FILE or not others:
         return False
-    return all(
-        len(row) == len(header) and all(cell.strip() in _BITS for cell in row[1:])
-        for row in others
-    )  # fmt: skip
+    good = sum(
+        len(row) == len(header) and all(cell.strip() in _BITS for cell in row[1:]) for row in others
+    )
+    return 2 * good > len(others)
 
 
 _BITS = {"0", "1", "0.0", "1.0"}

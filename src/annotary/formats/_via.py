@@ -166,6 +166,8 @@ class Regions:
             self._object_of = (image, name)
             self._at = at
         try:
+            if shape is None:
+                raise RefusedError("missing-key", key="shape_attributes", record="region")
             shape = mapping(shape, "shape_attributes")
             part = part_of(shape, mapping(attributes, "region_attributes"))
         except (RefusedError, UnsupportedError) as fault:
@@ -236,7 +238,7 @@ def tell_ignored(rows: RowSink, count: int) -> None:
     if count:
         rows.problem(
             "ignored",
-            what=f"{count} file attribute{'s' if count > 1 else ''}",
-            why="they describe images, not objects",
+            what=f"The value of {count} file attribute{'s' * (count > 1)}",
+            why="it describes an image, not an object",
             advice=f"To have one read as the class of the image, call it {FILE_LABELS[0]!r}.",
         )

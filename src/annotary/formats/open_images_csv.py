@@ -130,8 +130,8 @@ class OpenImagesCsv(Format):
         if renamed:
             rows.problem(
                 "ignored",
-                what=f"The machine ids of {renamed} rows",
-                why="their names in the class descriptions stand for them",
+                what=f"The machine id of {renamed} row{'s' * (renamed > 1)}",
+                why="the name in the class descriptions stands for it",
                 advice="Leave class-descriptions.csv out of the import to keep the ids as names.",
             )
 

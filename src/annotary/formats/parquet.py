@@ -136,6 +136,8 @@ class _Reader:
         except ImportError:
             raise SourceError("missing-package", NOWHERE, **_MISSING) from None
         self.broken = (pa.ArrowException, OSError)
+        if bytes(source.buffer[-4:]) != MAGIC:
+            raise _broken(ValueError("it ends before its footer"))
         try:
             self.file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(source.buffer)))
         except self.broken as error:
