@@ -40,7 +40,8 @@ Read
 ----
 
 Fields with the values of "not known" say nothing and are not kept; all others become the
-properties above. ``DontCare`` is a class like any other. Which image a file belongs to: its own
+properties above. ``DontCare`` is a class like any other. A type of several words, which some tools
+write, is understood where the fields after it are sound. Which image a file belongs to: its own
 name without ``.txt``, with the last folder ``label_2`` replaced by ``image_2``. An empty file is
 an image without objects. Tolerated: a byte order mark, CRLF, tabs, blank lines.
 """
@@ -80,6 +81,7 @@ UNKNOWN_PLACE = [-1000.0, -1000.0, -1000.0]
 UNKNOWN_ANGLE = -10.0
 PROPERTIES = ("truncated", "occluded", "alpha", "dimensions", "location", "rotation_y", "score")
 NAMES_FILE = "kitti_names.txt"
+FIELD_COUNT = 15
 PLAIN = "0.0 0 -10"
 PLAIN_3D = "-1 -1 -1 -1000 -1000 -1000 -10"
 
@@ -121,15 +123,17 @@ class Kitti(Format):
             parts = line.split()
             if not parts:
                 continue
-            if len(parts) not in (15, 16):
+            words = _words(parts)
+            if len(parts) - words not in (14, 15):
                 _wrong_count(rows, at, len(parts))
                 continue
             try:
-                values = [float(part) for part in parts[1:]]
+                values = [float(part) for part in parts[words:]]
             except ValueError:
                 fault(rows, at, line, FIELDS, first=1)
                 continue
-            tag = rows.tag(names.get(parts[0], parts[0]))
+            written = parts[0] if words == 1 else " ".join(parts[:words])
+            tag = rows.tag(names.get(written, written))
             xmin, ymin, xmax, ymax = values[3:7]
             rows.rectangle(image, tag, xmin, ymin, xmax, ymax, at, _extra(values))
         if not whole:
@@ -174,6 +178,27 @@ def _real_names(source: SourceFile, files: FileSet) -> dict[str, str]:
         found = files.read_cache[key] = {word: name for word, _, name in pairs if name}
     assert isinstance(found, dict)
     return found
+
+
+def _words(parts: list[str]) -> int:
+    """How many words a line's type has: one, unless the line makes sense only with more.
+
+    Some tools write names with spaces. To be taken for part of a name, a word must be no number,
+    and 14 or 15 numbers with a valid ``occluded`` must follow.
+    """
+    if len(parts) <= FIELD_COUNT or _number(parts[1]) is not None:
+        return 1
+    words = next((i for i, part in enumerate(parts) if i and _number(part) is not None), 1)
+    numbers = [_number(part) for part in parts[words:]]
+    sound = len(numbers) in (14, 15) and None not in numbers and numbers[1] in (-1, 0, 1, 2, 3)
+    return words if sound else 1
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _extra(values: list[float]) -> Extra | None:
