@@ -198,6 +198,18 @@ RULES = _table(
         "Give every image its own id; annotations of this id are ambiguous.",
     ),
     Rule(
+        "duplicate-category-id",
+        ERROR,
+        "The category id {id} was used before in this file; here it is {name}.",
+        "Give every category its own id; annotations of this id are ambiguous.",
+    ),
+    Rule(
+        "duplicate-category-name",
+        WARNING,
+        "The category {name} is declared twice, with the ids {first} and {id}; both are one tag.",
+        "Rename one of them if they are different classes.",
+    ),
+    Rule(
         "unknown-category",
         ERROR,
         "The {word} {id} is not declared{where}.",
@@ -345,7 +357,7 @@ RULES = _table(
     Rule(
         "several-annotations",
         WARNING,
-        "{count} images have more than one set of annotations; all were read.",
+        "Images with more than one set of annotations: {count}. All sets were read.",
         "Objects may be there twice. Keep one set of each image, or delete what is too much.",
     ),
     Rule(
