@@ -43,6 +43,15 @@ def test_decoding_gives_the_interval_or_its_neighbour(intervals: list[list[float
     assert np.abs(centre + size / 2 - ends[:, 1]).max() <= 2**-53
 
 
+@given(st.lists(INTERVALS, min_size=1, max_size=20))
+def test_writing_what_was_read_gives_the_same_text(intervals: list[list[float]]) -> None:
+    ends = np.array(intervals)
+    centre, size = centre_size(ends[:, 0], ends[:, 1])
+    again = centre_size(centre - size / 2, centre + size / 2)
+    assert again[0].tolist() == centre.tolist()
+    assert again[1].tolist() == size.tolist()
+
+
 @given(
     st.lists(
         st.tuples(st.integers(1, 10**6 - 1), st.integers(1, 10**6)).filter(

@@ -266,26 +266,86 @@ def test_smallest_rectangle_around_points() -> None:
     assert smallest_rectangle(np.array([[1.0, 2.0], [1.0, 2.0]])).tolist() == [[1.0, 2.0]] * 4
 
 
-def test_supervision_reads_the_boxes(tmp_path: Path) -> None:
-    supervision = pytest.importorskip("supervision")
+SHIPPED = {"a.jpg": (640, 480), "empty.jpg": (100, 100), "last.jpg": (31, 17)}
+SHIPPED_ROWS: list[Row] = [
+    ("rectangle", 0, 1, 0.1, 0.2, 0.30000001, 1.0),
+    ("rectangle", 2, 0, 0.0, 0.0, 1.0, 1 / 3),
+]
+SHIPPED_BOXES = {
+    ("a", "dog"): [64, 96, 192.0000064, 480],
+    ("last", "boat"): [0, 0, 31, 17 / 3],
+}
+
+
+def shipped(out: Memory, folder: Path, images: str) -> None:
+    """The members on disk, and grey images for them."""
     image = pytest.importorskip("PIL.Image")
-    images = {"a.jpg": (640, 480), "empty.jpg": (100, 100), "last.png": (31, 17)}
-    rows: list[Row] = [
-        ("rectangle", 0, 1, 0.1, 0.2, 0.30000001, 1.0),
-        ("rectangle", 2, 0, 0.0, 0.0, 1.0, 1 / 3),
-    ]
-    out = write("yolo_ultralytics", CLASSES, [part("dump", images, rows)])
     for name, content in out.members.items():
-        path = tmp_path / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    (tmp_path / "images/dump").mkdir(parents=True)
-    for name, size in images.items():
-        image.new("RGB", size).save(tmp_path / "images/dump" / name)
+    (folder / images).mkdir(parents=True, exist_ok=True)
+    for name, size in SHIPPED.items():
+        image.new("RGB", size).save(folder / images / name)
+
+
+def test_supervision_reads_the_boxes(tmp_path: Path) -> None:
+    supervision = pytest.importorskip("supervision")
+    out = write("yolo_ultralytics", CLASSES, [part("dump", SHIPPED, SHIPPED_ROWS)])
+    shipped(out, tmp_path, "images/dump")
     dataset = supervision.DetectionDataset.from_yolo(
         str(tmp_path / "images/dump"), str(tmp_path / "labels/dump"), str(tmp_path / "data.yaml")
     )
-    found = {Path(p).name: d.xyxy for p, d in dataset.annotations.items()}
-    assert found["a.jpg"] == pytest.approx(np.array([[64, 96, 192.0000064, 480]]), abs=1e-3)
-    assert found["last.png"] == pytest.approx(np.array([[0, 0, 31, 17 / 3]]), abs=1e-3)
-    assert len(found["empty.jpg"]) == 0
+    found = {Path(path).stem: made for path, made in dataset.annotations.items()}
+    assert len(found.pop("empty")) == 0
+    for (stem, tag), box in SHIPPED_BOXES.items():
+        assert found[stem].xyxy.tolist() == [pytest.approx(box, abs=1e-3)]
+        assert dataset.classes[found[stem].class_id[0]] == tag
+
+
+def test_globox_reads_the_boxes(tmp_path: Path) -> None:
+    globox = pytest.importorskip("globox")
+    out = write("yolo_darknet", CLASSES, [part("dump", SHIPPED, SHIPPED_ROWS)])
+    shipped(out, tmp_path, "dump")
+    found = globox.AnnotationSet.from_yolo_darknet(
+        tmp_path / "dump", image_folder=tmp_path / "dump"
+    )
+    read = {
+        (Path(annotation.image_id).stem, CLASSES[int(box.label)]): [*box.ltrb]
+        for annotation in found
+        for box in annotation.boxes
+    }
+    assert read == {key: pytest.approx(box, abs=1e-9) for key, box in SHIPPED_BOXES.items()}
+
+
+@pytest.mark.parametrize("name", ["yolo_ultralytics", "kitti"])
+def test_labelformat_reads_the_boxes(name: str, tmp_path: Path) -> None:
+    formats = pytest.importorskip("labelformat.formats")
+    rows = SHIPPED_ROWS
+    if name == "kitti":
+        sizes = list(SHIPPED.values())
+        rows = [
+            (m, i, t, *(v * s for v, s in zip(box, sizes[i] * 2, strict=True)))
+            for m, i, t, *box in rows
+        ]
+    parts = [part("dump", SHIPPED, rows)]
+    out = write(name, CLASSES[:2], parts, normalized=name != "kitti")
+    if name == "kitti":
+        shipped(out, tmp_path, "dump/image_2")
+        labels = formats.KittiObjectDetectionInput(
+            tmp_path / "dump/label_2", "boat,dog", "../image_2"
+        )
+    else:
+        shipped(out, tmp_path, "images/dump")
+        labels = formats.YOLOv8ObjectDetectionInput(tmp_path / "data.yaml", "train")
+    read = {
+        (Path(label.image.filename).stem, obj.category.name): [
+            obj.box.xmin,
+            obj.box.ymin,
+            obj.box.xmax,
+            obj.box.ymax,
+        ]
+        for label in labels.get_labels()
+        for obj in label.objects
+    }
+    assert read == {key: pytest.approx(box, abs=1e-9) for key, box in SHIPPED_BOXES.items()}
