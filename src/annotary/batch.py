@@ -267,11 +267,29 @@ class RowSink:
         self._row(BITMASK, image, tag, at, extra)
         self._end()
 
-    def volume(self, image: int, tag: int, extra: Extra, at: int = 0) -> None:
-        """A chunk of a 3D mask: ``extra`` has its ``aggregation`` and ``chunk``."""
-        self._mask_bytes += len(extra.chunk or "")
-        self._row(BITMASK3D, image, tag, at, extra)
+    def volume(
+        self, image: int, tag: int, extra: Extra, at: int = 0, more: Sequence[Extra] = ()
+    ) -> None:
+        """A 3D mask: its chunks, each with ``aggregation`` and ``chunk``; ``more`` follow."""
+        for each in (extra, *more):
+            self._mask_bytes += len(each.chunk or "")
+            self._row(BITMASK3D, image, tag, at, each)
         self._end()
+
+    def extend(self, batch: AnnotationBatch) -> None:
+        """Many objects at once, for readers that have columns; at most some ten thousand rows.
+
+        ``batch.record`` numbers the objects in any way that differs from one to the next.
+        """
+        if not len(batch):
+            return
+        if self._kind:
+            self.flush()
+        first = np.zeros(len(batch), np.int64)
+        first[1:] = batch.record[1:] != batch.record[:-1]
+        batch.record = np.cumsum(first) + self.records
+        self.records = int(batch.record[-1]) + 1
+        self._flush(self, batch)
 
     def _row(
         self, kind: int, image: int, tag: int, at: int, extra: Extra | None, hole: int = 0
