@@ -108,10 +108,10 @@ class FileReading:
         self.faulty = 0
         self.clamped = 0
         self.broken = False
-        self._refused: dict[int, int] = {}
+        self.refused: dict[int, int] = {}
         """Images that cannot be used -> how many records they cost."""
         self._why: dict[int, tuple[str, dict[str, Any]]] = {}
-        self._told = 0
+        self.errors_before = session.log.errors
 
     def read(self) -> None:
         """Read the whole file; every problem goes into the session's log."""
@@ -125,7 +125,7 @@ class FileReading:
         rows.flush()
         self._resolve()
         self._tell_problems()
-        for image, count in self._refused.items():
+        for image, count in self.refused.items():
             self._tell_image(image, count)
         self.report.records = rows.records
         self.report.images = len(rows.image_names)
@@ -147,7 +147,7 @@ class FileReading:
         if bad.any():
             lost = batch.image[starts[:-1]][bad[starts[:-1]]]
             for image, count in zip(*np.unique(lost, return_counts=True), strict=True):
-                self._refused[int(image)] = self._refused.get(int(image), 0) + int(count)
+                self.refused[int(image)] = self.refused.get(int(image), 0) + int(count)
         widths, heights = self.widths[batch.image], self.heights[batch.image]
         checked = check(batch, widths, heights, normalized=rows.normalized)
         self.clamped += checked.clamped
@@ -225,7 +225,7 @@ class FileReading:
                     )
                 )
             if stated != (0, 0) and actual != (0, 0) and stated != actual:
-                self._refused[number] = 0
+                self.refused[number] = 0
                 swapped = stated == (actual[1], actual[0])
                 self._why[number] = (
                     "size-mismatch",
@@ -255,7 +255,7 @@ class FileReading:
 
     def _refuse(self, number: int, found: Match) -> None:
         name = self.rows.image_names[number]
-        self._refused[number] = 0
+        self.refused[number] = 0
         if found.ambiguous:
             candidates = ", ".join(found.ambiguous[:5])
             self._why[number] = ("ambiguous-image", {"name": name, "candidates": candidates})
@@ -314,7 +314,7 @@ class Reading:
             assert found.error is not None
             problem = problem_of(found.error, source.name)
             self.log.add(problem)
-                failed = problem.level == ERROR
+            failed = problem.level == ERROR
             self.reports.append(
                 FileReport(file=source.name, format="", role="failed" if failed else "ignored")
             )
