@@ -2,7 +2,7 @@
 
 Read as YAML 1.1 with every plain scalar kept as the word that was written, for a class may be
 called ``no``, ``1e3`` or ``null``. What is read: ``names`` (a list, or a mapping from class number
-to name), ``nc``, ``kpt_shape`` ([keypoints, 2 or 3]) and ``kpt_names`` (a mapping from class
+to name), ``kpt_shape`` ([keypoints, 2 or 3]) and ``kpt_names`` (a mapping from class
 number to a list of names); paths and download scripts are not.
 
 Source: https://docs.ultralytics.com/datasets/detect/ and /pose/.
@@ -22,17 +22,22 @@ LIMIT = 4 * 1024 * 1024
 def read_data_yaml(source: SourceFile) -> ClassList:
     """The classes that the file names. Raises :class:`SourceError` with line and column."""
     root = _load(source)
+    try:
+        return _class_list(root, source)
+    except SourceError as error:
+        error.location = _place(source, str(error.values.get("key", "")))
+        raise
+
+
+def _class_list(root: Any, source: SourceFile) -> ClassList:
     if not isinstance(root, dict):
         raise SourceError(
             "wrong-type",
-            Location(1),
             key="The document",
             detail=f"it is {_kind(root)}",
             expected="a mapping with the key names",
         )
     names = _names(root.get("names"))
-    if not names and _whole(root.get("nc")) is not None:
-        names = {}  # a count alone names nothing: the next list may
     shape = root.get("kpt_shape")
     return ClassList(
         names,
@@ -40,6 +45,15 @@ def read_data_yaml(source: SourceFile) -> ClassList:
         None if shape is None else _shape(shape),
         _keypoint_names(root.get("kpt_names"), names),
     )
+
+
+def _place(source: SourceFile, key: str) -> Location:
+    """The line of a key of the root, or the first."""
+    key = key.partition("[")[0]
+    for number, line in source.lines():
+        if line.startswith(key) and line[len(key) :].lstrip().startswith(":"):
+            return Location(number, 1)
+    return Location(1)
 
 
 def _load(source: SourceFile) -> Any:
@@ -76,12 +90,12 @@ def _load(source: SourceFile) -> Any:
             advice=_advice(text, mark.line if mark else 0),
         ) from None
     except yaml.reader.ReaderError as error:
-        before = text[: error.position]
+        before, character = text[: error.position], text[error.position : error.position + 1]
         raise SourceError(
             "syntax",
             Location(before.count("\n") + 1, error.position - before.rfind("\n")),
             kind="YAML",
-            detail=f"the character {error.character!r} is not allowed",
+            detail=f"the character {character!r} is not allowed",
             advice="Remove the character.",
         ) from None
     except (RecursionError, ValueError) as error:

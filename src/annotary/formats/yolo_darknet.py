@@ -40,8 +40,9 @@ odd, from 7           class and polygon (an oriented box is a polygon of four po
 ====================  =====================================================================
 
 A pose line whose keypoints all have visibility 0 is a box. Keypoints without visibilities are
-visible, but for those at 0, 0, which are not labelled. One more value than ``kpt_shape`` asks for
-is a confidence.
+visible, but for those at 0, 0, which are not labelled. Visibilities between 0 and 1, as a trained
+model writes them, are confidences: kept as the property ``keypoint_scores``, those above 0 visible.
+One more value than ``kpt_shape`` asks for is the object's confidence.
 
 Which image a file belongs to: its own name without ``.txt``, with the last folder ``labels``
 replaced by ``images``. Class names come from the nearest of ``classes.txt``, ``obj.names`` (any
@@ -230,7 +231,13 @@ class _Lines:
             pairs = zip(points[::2], points[1::2], strict=True)
             points = [v for x, y in pairs for v in (x, y, 2.0 if x or y else 0.0)]
         if any(points[2::3]):
-            rows.keypoints(self.image, tag, points, at, _score(score), box=_box(values))
+            extra = _score(score)
+            seen = points[2::3]
+            if all(0 <= v <= 1 for v in seen) and not set(seen) <= {0.0, 1.0}:
+                extra = extra or Extra(properties={})
+                extra.properties = {**(extra.properties or {}), "keypoint_scores": seen}
+                points[2::3] = [2.0 if v > 0 else 0.0 for v in seen]
+            rows.keypoints(self.image, tag, points, at, extra, box=_box(values))
         else:
             rows.rectangle(self.image, tag, *_box(values), at, _score(score))
 
