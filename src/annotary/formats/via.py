@@ -27,6 +27,7 @@ uses, and what a mask has beyond its outline.
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from typing import Any
@@ -46,7 +47,6 @@ from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats import _document, _via
 from annotary.formats._document import RefusedError
-from annotary.geometry import extent_lengths
 from annotary.jsontext import Fault, JsonSyntaxError, JsonText, Span, pointer
 from annotary.problems import Location
 from annotary.source import FileSet, SourceError, SourceFile
@@ -202,35 +202,42 @@ def _fill(
     classes: list[tuple[str, Any, Any]] = []
     regions: list[dict[str, Any]] = entry["regions"]
     begin, end = span
-    records = batch.record[begin:end].tolist()
-    row = begin
-    while row < end:
+    first = int(batch.start[begin])
+    starts = (batch.start[begin : end + 1] - first).tolist()
+    values = batch.coords[first : first + starts[-1]].tolist()
+    kinds, holes = batch.kind[begin:end].tolist(), batch.hole[begin:end].tolist()
+    records, tags = batch.record[begin:end].tolist(), batch.tag[begin:end].tolist()
+    row, count = 0, end - begin
+    while row < count:
         after = row + 1
-        while after < end and records[after - begin] == records[row - begin]:
+        while after < count and records[after] == records[row]:
             after += 1
-        label = names[batch.tag[row]]
-        extra = batch.extras.get(row) or Extra()
-        if batch.kind[row] == CLASSIFICATION:
-            classes.append((label, extra.attributes, extra.properties))
+        label = names[tags[row]]
+        extra = batch.extras.get(begin + row)
+        if kinds[row] == CLASSIFICATION:
+            known = extra or Extra()
+            classes.append((label, known.attributes, known.properties))
             row = after
             continue
-        said = _said(extra)
-        parts = [part for r in range(row, after) for part in _shapes(batch, r)]
+        parts = [
+            part
+            for r in range(row, after)
+            for part in _shapes(kinds[r], values[starts[r] : starts[r + 1]], holes[r])
+        ]
         objects += len(parts) > 1
         for number, (shape, marks) in enumerate(parts):
             attributes: dict[str, Any] = {"label": label}
             if len(parts) > 1:
                 attributes[_via.OBJECT] = str(objects)
-            attributes |= marks
-            if number == 0:
-                attributes |= said
+            attributes.update(marks)
+            if number == 0 and extra is not None:
+                attributes.update(_said(extra))
             regions.append({"shape_attributes": shape, "region_attributes": attributes})
         row = after
     if classes:
         ticked = {label: True for label, _, _ in classes}
-        label_only = classes[0][0] if len(ticked) == 1 else ticked
-        entry["file_attributes"]["label"] = label_only
-        if len(ticked) < len(classes) or any(values or more for _, values, more in classes):
+        entry["file_attributes"]["label"] = classes[0][0] if len(ticked) == 1 else ticked
+        if len(ticked) < len(classes) or any(known or more for _, known, more in classes):
             entry["file_attributes"][_via.CLASSIFICATIONS] = msgspec.json.encode(classes).decode()
     return objects
 
@@ -246,32 +253,39 @@ def _said(extra: Extra) -> dict[str, Any]:
     return said
 
 
-def _shapes(batch: AnnotationBatch, row: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    values = batch.values(row)
-    kind = batch.kind[row]
+def _shapes(
+    kind: int, values: list[float], hole: bool
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The shapes that a row becomes, each with the attributes that are ours."""
     if kind == RECTANGLE:
-        x, y = float(values[0]), float(values[1])
-        width, height = extent_lengths(values[:2], values[2:]).tolist()
+        x, y, xmax, ymax = values
         shape: dict[str, Any] = {
             "name": "rect",
             "x": _n(x),
             "y": _n(y),
-            "width": _n(width),
-            "height": _n(height),
+            "width": _n(_length(x, xmax)),
+            "height": _n(_length(y, ymax)),
         }
         return [(shape, {})]
     if kind == POLYGON:
-        flat = [_n(value) for value in values.tolist()]
+        flat = [_n(value) for value in values]
         shape = {"name": "polygon", "all_points_x": flat[0::2], "all_points_y": flat[1::2]}
-        return [(shape, {_via.HOLE: "yes"} if batch.hole[row] else {})]
+        return [(shape, {_via.HOLE: "yes"} if hole else {})]
     assert kind == KEYPOINTS
     return [
         (
-            {"name": "point", "cx": _n(x), "cy": _n(y)},
-            {} if visibility == 2 else {_via.VISIBILITY: int(visibility)},
+            {"name": "point", "cx": _n(values[i]), "cy": _n(values[i + 1])},
+            {} if values[i + 2] == 2 else {_via.VISIBILITY: int(values[i + 2])},
         )
-        for x, y, visibility in values.reshape(-1, 3).tolist()
+        for i in range(0, len(values), 3)
     ]
+
+
+def _length(low: float, high: float) -> float:
+    """``geometry.extent_lengths`` of one pair."""
+    exact = high - low
+    short = round(exact, 9)
+    return short if abs(low + short - high) <= math.ulp(high) else exact
 
 
 def _n(value: float) -> int | float:
