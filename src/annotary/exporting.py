@@ -197,9 +197,7 @@ class _CountingPart(Part):
         first = self._passes == 0
         self._passes += 1
         losses = self._export.losses if first else Losses()
-        reduce = Reducer(
-            self._export.format.carries, self.images, self._export.normalized, losses
-        )
+        reduce = Reducer(self._export.format.carries, self.images, self._export.normalized, losses)
         for stored in self._export.origin.scan(self._numbers):
             count = len(stored)
             batch = reduce(stored)

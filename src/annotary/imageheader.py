@@ -14,7 +14,7 @@ _ORIENTATION = 0x0112
 _TURNED = {5, 6, 7, 8}
 
 EXTENSIONS = frozenset(
-    ".bmp .gif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp .avif .jp2 .ppm .pgm .pbm .tga".split()
+    [".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".tga"]
 )
 """Endings that are taken for images when a folder is added."""
 
@@ -37,7 +37,9 @@ def read_header(source: Path | bytes, name: str) -> ImageHeader:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+                with Image.open(
+                    io.BytesIO(source) if isinstance(source, bytes) else source
+                ) as image:
                     width, height = image.size
                     if image.getexif().get(_ORIENTATION) in _TURNED:
                         width, height = height, width

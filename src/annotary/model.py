@@ -28,7 +28,7 @@ Point = list[float | int]
 
 
 class Wire(
-    msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, repr_omit_defaults=True
+    msgspec.Struct, rename="camel", omit_defaults=True, repr_omit_defaults=True
 ):
     """Base of all structs: camelCase on the wire; reads like a mapping too (``it["id"]``)."""
 
@@ -212,11 +212,11 @@ class AnnotationChanges(Wire, forbid_unknown_fields=True):
 
     tag: str | UnsetType = UNSET
     bound: Bound | UnsetType = UNSET
-    frame: int | None | UnsetType = UNSET
+    frame: int | UnsetType | None = UNSET
     attributes: list[AttributeInput] | UnsetType = UNSET
-    group: str | None | UnsetType = UNSET
+    group: str | UnsetType | None = UNSET
     hole: bool | UnsetType = UNSET
-    properties: dict[str, Any] | None | UnsetType = UNSET
+    properties: dict[str, Any] | UnsetType | None = UNSET
 
 
 class DeleteResponse(Wire):
@@ -233,7 +233,7 @@ class DeleteManyResponse(Wire):
     missing: list[str]
 
 
-class PaginationResponse(Wire, Generic[T], dict=True):
+class PaginationResponse(Wire, Generic[T], kw_only=True, dict=True):
     """One page of a list, with opaque cursors to its neighbours.
 
     Iterating goes over this page's items and then, fetching as it goes, over all later pages;
@@ -678,7 +678,7 @@ class ExportRequest(Wire, forbid_unknown_fields=True):
     """A format's name and how to write it."""
 
     format: str
-    options: ExportOptions = ExportOptions()
+    options: ExportOptions = msgspec.field(default_factory=ExportOptions)
 
 
 class Loss(Wire, omit_defaults=False):
@@ -736,5 +736,3 @@ class LocalAnnotations(Wire):
 
     download_path: str
     file_names: list[str]
-
-

@@ -138,7 +138,9 @@ class Reducer:
                 continue
             # what is written as itself first, then what is written at all, an outline before
             # a box before points
-            best = min(present, key=lambda k: (self._target[k] != k, self._target[k] is None, _RANK[k]))
+            best = min(
+                present, key=lambda k: (self._target[k] != k, self._target[k] is None, _RANK[k])
+            )
             keep[begin:end] = batch.kind[begin:end] == best
             first = batch.extras.get(begin)
             if first is not None and not keep[begin]:
@@ -202,7 +204,9 @@ class Reducer:
         self._losses.add("as-box", len(first), _PLURALS[kind])
         usable = (merged[:, 2] > merged[:, 0]) & (merged[:, 3] > merged[:, 1])
         if not usable.all():
-            self._losses.add("left-out", int((~usable).sum()), f"{_PLURALS[kind]} without an extent")
+            self._losses.add(
+                "left-out", int((~usable).sum()), f"{_PLURALS[kind]} without an extent"
+            )
         chosen = part.take(first[usable])
         chosen.kind = np.full(len(chosen), RECTANGLE, np.uint8)
         chosen.coords = merged[usable].ravel()
@@ -233,7 +237,9 @@ class Reducer:
             if w <= 0 or h <= 0:
                 self._losses.add("unknown-size", 1)
                 continue
-            filled = [_fill(part, row, kind, w, h) for row in range(begin, end) if not part.hole[row]]
+            filled = [
+                _fill(part, row, kind, w, h) for row in range(begin, end) if not part.hole[row]
+            ]
             cut = [_fill(part, row, kind, w, h) for row in range(begin, end) if part.hole[row]]
             mask = rle.merge(filled) if len(filled) > 1 else filled[0]
             if cut:

@@ -121,8 +121,8 @@ class ListGroups(InProject):
 class NewUploadSession(Wire):
     """Asset files to be uploaded, and the groups they join."""
 
-    groups: list[str] = []
     assets: list[model.AssetUploadFile]
+    groups: list[str] = []
 
 
 class CreateUploadSession(InProject):
@@ -156,8 +156,8 @@ class TagChanges(Wire):
     """What to change of a tag."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
-    color: str | None | msgspec.UnsetType = msgspec.UNSET
-    description: str | None | msgspec.UnsetType = msgspec.UNSET
+    color: str | msgspec.UnsetType | None = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class UpdateTag(InProject):
@@ -475,7 +475,9 @@ ROUTES: dict[str, Route] = {
         Route("tags.list", "GET", _P + "/tags", InProject, list[model.Tag]),
         Route("tags.create", "POST", _P + "/tags", CreateTag, list[model.Tag], "editor"),
         Route("tags.update", "PATCH", _P + "/tags/{index}", UpdateTag, list[model.Tag], "editor"),
-        Route("tags.delete", "DELETE", _P + "/tags/{index}", TagRef, model.DeleteResponse, "editor"),
+        Route(
+            "tags.delete", "DELETE", _P + "/tags/{index}", TagRef, model.DeleteResponse, "editor"
+        ),
         Route(
             "tags.merge",
             "POST",

@@ -371,7 +371,7 @@ class _Parts:
             only, begin = coords, start
         else:
             only, begin = take_rows(coords, start, rings)
-        areas = np.bincount(owner[rings], ring_areas(only, begin), n)
+        areas = np.bincount(owner[rings], ring_areas(only, begin), n).astype(np.float64)
         has = np.zeros(n, np.bool_)
         has[owner] = True
         for i, area in self._mask_areas.items():

@@ -157,14 +157,21 @@ def boxes(batch: AnnotationBatch, data: Dataset) -> Iterator[tuple[int, Record]]
         yield row, Record(0, 0, 0, [], box, area, 0)
 
 
-def objects(batch: AnnotationBatch, data: Dataset) -> Iterator[tuple[int, Record]]:
-    """A record for every object: its rings, or its mask, with its keypoints, or its box."""
+def objects(
+    batch: AnnotationBatch, data: Dataset, keypoints: bool = False
+) -> Iterator[tuple[int, Record]]:
+    """A record for every object: its rings, or its mask, with its keypoints, or its box.
+
+    With ``keypoints``, objects of a class with a skeleton have keypoints of 0 if they have none.
+    """
     if not len(batch):
         return
     starts = batch.objects()
     tables = _Tables(batch, starts, data.normalized)
     kinds, start, coords = batch.kind.tolist(), batch.start.tolist(), batch.coords.tolist()
     ends = starts.tolist()
+    tags = batch.tag.tolist()
+    skeletons = [len(entry.keypoints) if keypoints else 0 for entry in data.classes]
     for i, (begin, end) in enumerate(itertools.pairwise(ends)):
         record = Record(0, 0, 0, [], tables.boxes[i], tables.areas[i], 0)
         for row in range(begin, end):
@@ -180,9 +187,30 @@ def objects(batch: AnnotationBatch, data: Dataset) -> Iterator[tuple[int, Record
             elif kind == BITMASK:
                 mask = batch.extras[row].mask
                 assert mask is not None
-                size = [mask.height, mask.width]
-                record.segmentation = {"size": size, "counts": mask.counts.decode("ascii")}
+                record.segmentation = _run_lengths(mask)
+        if record.keypoints is None and (count := skeletons[tags[begin]]):
+            record.keypoints, record.num_keypoints = [0] * (3 * count), 0
         yield begin, record
+
+
+def classes_of_images(batch: AnnotationBatch, data: Dataset) -> Iterator[tuple[int, Record]]:
+    """A record for every image and class: the union of its masks, a group."""
+    order = np.lexsort((np.arange(len(batch)), batch.tag, batch.image))
+    key = np.stack([batch.image[order], batch.tag[order]])
+    ends = np.flatnonzero((key[:, 1:] != key[:, :-1]).any(axis=0)) + 1
+    for rows in np.split(order, ends):
+        masks = [batch.extras[row].mask for row in rows.tolist()]
+        mask = rle.merge([one for one in masks if one is not None])
+        box = rle.bbox(mask)
+        if box is not None:
+            left, top, right, bottom = map(float, box)
+            xywh = [left, top, right - left, bottom - top]
+            area = float(rle.area(mask))
+            yield int(rows[0]), Record(0, 0, 0, _run_lengths(mask), xywh, area, 1)
+
+
+def _run_lengths(mask: rle.Rle) -> dict[str, Any]:
+    return {"size": [mask.height, mask.width], "counts": mask.counts.decode("ascii")}
 
 
 class _Tables:

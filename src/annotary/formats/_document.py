@@ -231,10 +231,9 @@ def records(
                 else:
                     rows.problem("syntax", at, **told)
             else:
-                rows.reject(
-                    "wrong-type", at, key=f"The {kind}",
-                    detail=item.message[:1].lower() + item.message[1:], expected="an object",
-                )  # fmt: skip
+                found = document.decode(item.span, object)
+                what = item.message if isinstance(found, Fault) else f"it is {kind_of(found)}"
+                rows.reject("wrong-type", at, key=f"The {kind}", detail=what, expected="an object")
     if document.error is not None:
         raise broken(source)
 

@@ -368,6 +368,7 @@ class _Reader:
             else:
                 regions[at, "point"] = _Region(at, result, ls.labels_of(value))
             return
+        labels = [] if kind in ls.CONTROLS else ls.labels_of(value)
         found = regions.get(identity)
         if found is None:
             found = regions[identity] = _Region(at)
@@ -376,7 +377,7 @@ class _Reader:
             return
         if found.shape is None or "labels" not in str(found.shape.get("type")):
             found.shape, found.at = result, at
-        found.labels = list(dict.fromkeys([*found.labels, *ls.labels_of(value)]))
+        found.labels = list(dict.fromkeys([*found.labels, *labels]))
         if result.get("parentID"):
             parents.add(result["parentID"])
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import msgspec
 
 from annotary import ids, routes
-from annotary.errors import BadRequestError, ConflictError, ForbiddenError, ValidationError
+from annotary.errors import (
+    AnnotaryError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    ValidationError,
+)
 from annotary.imageheader import read_header
 from annotary.jobs import Job
 from annotary.model import (
@@ -148,7 +154,13 @@ class UploadService(ServicePart):
             db.execute(
                 "INSERT INTO upload_sessions (project, id, operation, request, created)"
                 " VALUES (?, ?, ?, ?, ?)",
-                (project.no, session, operation.id, msgspec.json.encode(body).decode(), ids.now_ms()),
+                (
+                    project.no,
+                    session,
+                    operation.id,
+                    msgspec.json.encode(body).decode(),
+                    ids.now_ms(),
+                ),
             )
         targets = []
         for number, file in enumerate(body.assets):
@@ -164,16 +176,40 @@ class UploadService(ServicePart):
                     upload=upload,
                 )
             )
-        if links.local and all(file.path is not None for file in body.assets):
-            self.finish(project, operation.id, session, body)
         return AssetUploadSession(
             id=ids.show("up", session), op_id=ids.show("op", operation.id), assets=targets
         )
 
-    def finish(
+    def arrived(self, project_id: str, session_id: str) -> bool:
+        """Take an upload in once all its files are there; answers whether they were."""
+        raw = ids.parse("up", session_id)
+        with self.store.read() as db:
+            project = self.project(db, project_id)
+            found = db.execute(
+                "SELECT operation, request FROM upload_sessions WHERE project = ? AND id = ?",
+                (project.no, raw),
+            ).fetchone()
+            if found is None:
+                raise ConflictError(f"There is no upload session {session_id!r}.")
+            operation = operations.find(db, project, found[0])
+        if operation.overview != "Queued":
+            return True
+        body = msgspec.json.decode(found[1], type=routes.NewUploadSession)
+        for number, file in enumerate(body.assets):
+            if file.path is None:
+                key = f"assets/{project.hex}/{raw.hex()}-{number}"
+                if not self.store.blobs.path(key).exists():
+                    return False
+        self._finish(project, operation.id, raw, body)
+        return True
+
+    def _finish(
         self, project: ProjectKey, operation: bytes, session: bytes, body: routes.NewUploadSession
     ) -> None:
-        """Take in the files, all or none: read their sizes and register them."""
+        """Take in the files, all or none: read their sizes and register them.
+
+        A file that is no image fails the operation, which says so; the call does not raise.
+        """
 
         def work(job: Job) -> None:
             job.total = len(body.assets)
@@ -194,9 +230,9 @@ class UploadService(ServicePart):
             except Exception as error:
                 for key in keys:
                     self.store.blobs.delete(key)
+                detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
                 with self.store.write() as db:
-                    operations.set_status(db, operation, "Errored", str(error))
-                raise
+                    operations.set_status(db, operation, "Errored", detail)
 
         self.service.jobs.run(operation, work, background=False)
 

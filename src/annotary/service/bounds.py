@@ -25,7 +25,9 @@ from annotary.problems import Problem
 _KINDS = {name: number for number, name in enumerate(KIND_NAMES)}
 
 
-def parse(bound_type: str, bound: Bound, width: int, height: int) -> tuple[int, Any, rle.Rle | None]:
+def parse(
+    bound_type: str, bound: Bound, width: int, height: int
+) -> tuple[int, Any, rle.Rle | None]:
     """A caller's bound as (kind, values as float64, mask). Raises :class:`ValidationError`.
 
     A Rectangle is taken from any four corners of an upright box, or from two opposite ones.

@@ -123,6 +123,20 @@ class Inserter:
         counts, self._tags = self._tags, {}
         return counts
 
+    def settle(self) -> None:
+        """Write what is pending, so that a savepoint made now does not cover it."""
+        self._merge()
+
+    def state(self) -> tuple[int, int, dict[int, int]]:
+        """What :meth:`restore` needs after the transaction was rolled back to a savepoint."""
+        return self._next, self.count, dict(self._tags)
+
+    def restore(self, state: tuple[int, int, dict[int, int]]) -> None:
+        """Forget the rows added since :meth:`state`, whose inserts were rolled back."""
+        self._next, self.count, tags = state
+        self._tags = dict(tags)
+        self._assets, self._pending, self._first = [], 0, self._next
+
     def _merge(self) -> None:
         # in sorted order the inserts walk along the tree instead of jumping about in it
         if not self._pending:

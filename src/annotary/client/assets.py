@@ -1,0 +1,223 @@
+"""Assets: list, get, update, delete, register and upload."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from annotary import checksum, imageheader, model, routes
+from annotary.client.operations import Operations
+from annotary.client.structs import convert
+from annotary.client.transport import Transport
+from annotary.errors import BadRequestError, NotFoundError
+
+_PER_CALL = 1000
+
+
+class Assets:
+    """``project.assets``."""
+
+    def __init__(self, transport: Transport, project_id: str) -> None:
+        self._transport = transport
+        self._project_id = project_id
+
+    def list(
+        self,
+        pagination: Mapping[str, Any] | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> model.PaginationResponse[model.Asset]:
+        """A page of assets, which iterates over all later pages too.
+
+        ``filters``: ``filename`` (any part of it), ``status``, ``groups``.
+        """
+        paging = dict(pagination or {})
+        chosen = dict(filters or {})
+        groups = chosen.pop("groups", None) or []
+        unknown = sorted(set(chosen) - {"filename", "status"})
+        if unknown:
+            raise BadRequestError(
+                f"filters has no {', '.join(map(repr, unknown))}.",
+                hint="It knows: filename, groups, status.",
+            )
+
+        def fetch(page: str | None) -> model.PaginationResponse[model.Asset]:
+            request = routes.ListAssets(
+                project_id=self._project_id,
+                limit=paging.get("limit") or 100,
+                page=page,
+                group=[groups] if isinstance(groups, str) else [*groups],
+                **chosen,
+            )
+            found: model.PaginationResponse[model.Asset] = self._transport.call(
+                "assets.list", request
+            )
+            return found.with_fetch(fetch)
+
+        return fetch(paging.get("page"))
+
+    def get(self, asset_id_or_name: str) -> model.Asset:
+        """An asset by its id or file name. Raises :class:`~annotary.errors.NotFoundError`."""
+        request = routes.AssetRef(project_id=self._project_id, asset_id=asset_id_or_name)
+        found: model.Asset = self._transport.call("assets.get", request)
+        return found
+
+    def update(
+        self, asset_id_or_name: str, changes: model.AssetChanges | Mapping[str, Any]
+    ) -> model.Asset:
+        """Change ``status``, ``groups`` or ``custom_metadata``."""
+        body = convert(changes, model.AssetChanges, "change")
+        request = routes.UpdateAsset(
+            project_id=self._project_id, asset_id=asset_id_or_name, body=body
+        )
+        found: model.Asset = self._transport.call("assets.update", request)
+        return found
+
+    def delete(self, asset_id_or_name: str) -> model.DeleteResponse:
+        """Delete an asset with its annotations and its file, for good."""
+        request = routes.AssetRef(project_id=self._project_id, asset_id=asset_id_or_name)
+        found: model.DeleteResponse = self._transport.call("assets.delete", request)
+        return found
+
+    def list_groups(self, groups: Sequence[str] | str = ()) -> Sequence[model.AssetGroup]:
+        """The project's groups, or those named, with counts."""
+        wanted = [groups] if isinstance(groups, str) else [*groups]
+        request = routes.ListGroups(project_id=self._project_id, group=wanted)
+        found: Sequence[model.AssetGroup] = self._transport.call("assets.groups", request)
+        return found
+
+    def register(
+        self, images: Sequence[model.NewAsset | Mapping[str, Any]]
+    ) -> Sequence[model.Asset]:
+        """Add images that stay where they are: ``filename``, ``width``, ``height`` each.
+
+        Width and height in pixels as displayed. Optional: ``path``, ``groups``, ``file_size``,
+        ``mime_type``, ``custom_metadata``. All are added, or none.
+        """
+        body = [convert(each, model.NewAsset, "image") for each in images]
+        found: Sequence[model.Asset] = self._transport.call(
+            "assets.register", routes.RegisterAssets(project_id=self._project_id, body=body)
+        )
+        return found
+
+    def create_upload_session(
+        self, groups: Sequence[str] | str = ("main",), background: bool = False
+    ) -> UploadSession:
+        """Upload images::
+
+        with project.assets.create_upload_session() as session:
+            session.add_path("images/")
+        """
+        wanted = [groups] if isinstance(groups, str) else [*groups]
+        return UploadSession(self._transport, self._project_id, wanted, background)
+
+
+class UploadSession:
+    """Add images inside a ``with`` block; they are in the project when it ends."""
+
+    def __init__(
+        self, transport: Transport, project_id: str, groups: list[str], background: bool
+    ) -> None:
+        self._transport = transport
+        self._project_id = project_id
+        self._groups = groups
+        self._background = background
+        self._pending: list[tuple[model.AssetUploadFile, bytes | Path]] = []
+        self._names: set[str] = set()
+        self.operation_ids: list[str] = []
+
+    def __enter__(self) -> UploadSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._send()
+            if not self._background:
+                self.wait_until_done()
+
+    def add_path(self, file_path: str | os.PathLike[str]) -> UploadSession:
+        """Add an image, or all images of a folder and the folders below it.
+
+        Images of a folder keep their place in it as part of their name.
+        """
+        path = Path(file_path).expanduser()
+        if path.is_dir():
+            count = 0
+            for found in walk(path):
+                self._add(found.relative_to(path).as_posix(), found)
+                count += 1
+            if not count:
+                raise BadRequestError(f"The folder {path} has no images.")
+            return self
+        if not path.exists():
+            raise NotFoundError(f"There is no file or folder {path}.")
+        self._add(path.name, path)
+        return self
+
+    def add_bytes(self, file_bytes: bytes, filename: str) -> UploadSession:
+        """Add an image's content under a name."""
+        self._add(filename, bytes(file_bytes))
+        return self
+
+    def wait_until_done(self) -> None:
+        """Wait until all images are in the project. Raises when they are not."""
+        operations = Operations(self._transport, self._project_id)
+        for op_id in self.operation_ids:
+            operations.wait_until_done(op_id)
+
+    def _add(self, name: str, content: bytes | Path) -> None:
+        if name in self._names:
+            raise BadRequestError(f"An image named {name!r} was added already.")
+        self._names.add(name)
+        local = self._transport.local and isinstance(content, Path)
+        if isinstance(content, Path):
+            size = content.stat().st_size
+            sum_ = 0
+            if not local:
+                with content.open("rb") as stream:
+                    sum_ = checksum.crc32c_file(stream)
+        else:
+            size, sum_ = len(content), checksum.crc32c(content)
+        file = model.AssetUploadFile(
+            filename=name,
+            size=size,
+            crc32c=checksum.to_int32(sum_),
+            mime=mimetypes.guess_type(name)[0] or "application/octet-stream",
+            path=str(content.absolute()) if local and isinstance(content, Path) else None,
+        )
+        self._pending.append((file, content))
+        if len(self._pending) >= _PER_CALL:
+            self._send()
+
+    def _send(self) -> None:
+        if not self._pending:
+            return
+        body = routes.NewUploadSession(
+            groups=self._groups, assets=[file for file, _ in self._pending]
+        )
+        session: model.AssetUploadSession = self._transport.call(
+            "uploads.create", routes.CreateUploadSession(project_id=self._project_id, body=body)
+        )
+        for target, (_, content) in zip(session.assets, self._pending, strict=True):
+            if target.upload is not None:
+                self._transport.upload(target.upload, content)
+        self._pending = []
+        self.operation_ids.append(session.op_id)
+        self._transport.uploaded(self._project_id, session.id)
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """The images of a folder and the folders below it, sorted; links are followed."""
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if Path(name).suffix.lower() in imageheader.EXTENSIONS and not name.startswith("."):
+                yield Path(root, name)

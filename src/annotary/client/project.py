@@ -1,0 +1,66 @@
+"""A project, and the things in it by noun: ``project.annotations``, ``project.assets``, ..."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from annotary import model, routes
+from annotary.client.annotations import Annotations
+from annotary.client.assets import Assets
+from annotary.client.operations import Operations
+from annotary.client.tags import Ontologies, Tags
+from annotary.client.transport import Transport
+
+
+class Project:
+    """One project of a store. ``id`` and ``name`` are at hand; :meth:`get_info` has the rest."""
+
+    def __init__(self, transport: Transport, found: model.Project) -> None:
+        self._transport = transport
+        self.id = found.id
+        self.name = found.name
+        self.type = found.type
+
+    def __repr__(self) -> str:
+        return f"Project(id={self.id!r}, name={self.name!r})"
+
+    def get_info(self) -> model.Project:
+        """The project with its tags, groups and counts, as they are now."""
+        found: model.Project = self._call("projects.get", routes.InProject(project_id=self.id))
+        return found
+
+    def update(self, name: str) -> model.Project:
+        """Rename the project."""
+        request = routes.UpdateProject(project_id=self.id, body=routes.Rename(name=name))
+        found: model.Project = self._call("projects.update", request)
+        self.name = found.name
+        return found
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        """Annotations: list, create, get, update, delete, import and export."""
+        return Annotations(self._transport, self.id)
+
+    @cached_property
+    def assets(self) -> Assets:
+        """Images (and videos and volumes) that annotations belong to."""
+        return Assets(self._transport, self.id)
+
+    @cached_property
+    def tags(self) -> Tags:
+        """The classes that annotations can have."""
+        return Tags(self._transport, self.id)
+
+    @cached_property
+    def ontologies(self) -> Ontologies:
+        """Typed attributes of tags."""
+        return Ontologies(self._transport, self.id)
+
+    @cached_property
+    def operations(self) -> Operations:
+        """Work that may run in the background."""
+        return Operations(self._transport, self.id)
+
+    def _call(self, route: str, request: Any) -> Any:
+        return self._transport.call(route, request)

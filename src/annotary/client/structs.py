@@ -1,0 +1,53 @@
+"""Dictionaries that callers write, as the structs that calls take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from annotary.errors import ValidationError
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def convert(given: Any, type: type[S], what: str) -> S:
+    """A struct from itself or a mapping with snake_case or camelCase keys.
+
+    Raises :class:`ValidationError` that names the field and lists those that exist.
+    """
+    if isinstance(given, type):
+        return given
+    if isinstance(given, msgspec.Struct):
+        given = msgspec.structs.asdict(given)
+    if not isinstance(given, Mapping):
+        raise ValidationError(
+            f"The {what} is {given!r}; it must be a dictionary or {type.__name__}."
+        )
+    try:
+        return msgspec.convert(camel(given), type)
+    except msgspec.ValidationError as error:
+        fields = ", ".join(type.__struct_fields__)
+        raise ValidationError(
+            f"The {what} is not valid: {snake_path(str(error))}.", hint=f"Its fields: {fields}."
+        ) from None
+
+
+def camel(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys in camelCase; values that are structs as they are."""
+    encoded: dict[str, Any] = {}
+    for key, value in given.items():
+        name = re.sub(r"_([a-z])", lambda m: m[1].upper(), str(key))
+        encoded[name] = msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+    return encoded
+
+
+def snake_path(text: str) -> str:
+    """msgspec's message with the field names as Python callers know them."""
+    return re.sub(
+        r"`([^`]+)`",
+        lambda m: "`" + re.sub(r"(?<=[a-z])([A-Z])", lambda c: "_" + c[1].lower(), m[1]) + "`",
+        text,
+    )
