@@ -289,7 +289,8 @@ class _Parts:
         if self._rows.normalized:
             extent = [v / size for v, size in zip(extent, (width, height) * 2, strict=True)]
         self._masks[i] = mask
-        self._mask_areas[i] = float(runs[1::2].sum())
+        area = int(runs[1::2].sum())
+        self._mask_areas[i] = area / (height * width) if self._rows.normalized else area
         self._part(i, BITMASK, extent)
 
     def _labelled(self, i: int, record: Annotation, categories: Categories) -> list[float] | None:

@@ -180,8 +180,8 @@ def objects(
                 record.segmentation.append(coords[start[row] : start[row + 1]])
             elif kind == KEYPOINTS:
                 points = coords[start[row] : start[row + 1]]
-                for place in range(2, len(points), 3):
-                    points[place] = int(points[place])
+                # COCO-WholeBody has scores among the visibilities
+                points[2::3] = [int(v) if v.is_integer() else v for v in points[2::3]]
                 record.keypoints = points
                 record.num_keypoints = sum(v > 0 for v in points[2::3])
             elif kind == BITMASK:
