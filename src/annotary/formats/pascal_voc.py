@@ -94,6 +94,12 @@ class PascalVoc(Format):
         """The root element is ``annotation``, and nothing in it is LabelMe's."""
         return root_of(source) == "annotation" and not is_labelme(source.head)
 
+    def companion(self, source: SourceFile) -> str | None:
+        """The devkit's lists of images: ``ImageSets/Main/train.txt`` and the like."""
+        if source.suffix == ".txt" and "ImageSets" in source.folder.split("/"):
+            return "voc-image-set"
+        return None
+
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read one image's objects; a file is small enough to be looked at as a whole."""
         xml = XmlText(source)

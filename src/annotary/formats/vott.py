@@ -109,8 +109,7 @@ class Vott(Format):
         member = source.json.members["regions"]
         try:
             if member.kind == "array":
-                for index, region in doc.records(source, member, rows, "region", ("regions",)):
-                    regions[index] = region
+                regions.update(doc.records(source, member, rows, "region", ("regions",)))
         finally:  # also when the text breaks off: what stands before it is read
             rows.normalized = fractions(_numbers(iter([value])))
             if isinstance(value["asset"], dict):
