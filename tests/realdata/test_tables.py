@@ -127,3 +127,10 @@ def test_via_of_same4(name: str, records: int) -> None:
         "circle": 1,
         "bird": 2,
     }
+
+
+def test_label_studio_table_of_texts_is_refused_for_what_it_is() -> None:
+    found = read_one("labelstudio/data/test_export_csv/csv_test2_result.csv")
+    assert found.objects == []
+    assert len(found.log) == 1
+    assert "This table of Label Studio cannot be imported: none of its columns" in found.log[0]

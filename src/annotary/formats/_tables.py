@@ -101,7 +101,7 @@ def _by_header(keys: set[str], header: Sequence[str]) -> str:
         return "via_csv"
     if {"imageid", "labelname"} <= keys:
         return "open_images_csv"
-    if {"annotation_id", "annotator", "lead_time"} <= keys:
+    if {"annotation_id", "annotator"} <= keys:
         return "label_studio_csv"
     if has(FILE, XMIN, YMIN, XMAX, YMAX, LABEL):
         return "tensorflow_csv" if has(WIDTH, HEIGHT) else "csv_fourcorner"
