@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import msgspec
+
 from annotary.batch import RowSink
 from annotary.jsontext import Fault, JsonSyntaxError, JsonText, Member, Span, pointer
 from annotary.problems import NOWHERE, Location, Problem
@@ -152,8 +154,6 @@ def attribute(value: Any) -> str | float | list[str]:
 
 
 def _word(value: Any) -> str:
-    import msgspec
-
     if isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode()
@@ -236,6 +236,25 @@ def records(
                 rows.reject("wrong-type", at, key=f"The {kind}", detail=what, expected="an object")
     if document.error is not None:
         raise broken(source)
+
+
+def lines(source: SourceFile, rows: RowSink) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of JSON lines with their line numbers; a line that is none is rejected."""
+    for number, line in source.lines():
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except msgspec.DecodeError as error:
+            rows.reject("syntax", Location(number), kind="JSON", detail=str(error), advice=BROKEN)
+            continue
+        if isinstance(row, dict):
+            yield number, row
+        else:
+            rows.reject(
+                "wrong-type", Location(number), key="The row", detail=f"it is {kind_of(row)}",
+                expected="an object",
+            )  # fmt: skip
 
 
 def broken(source: SourceFile) -> SourceError:

@@ -39,8 +39,6 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from annotary.batch import Extra, RowSink
 from annotary.format import Carries, Format
 from annotary.formats import _document as doc
@@ -85,7 +83,7 @@ class Labelbox(Format):
         reader = _Reader(rows, lines)
         rows.locate = reader.place
         if lines:
-            for number, row in _lines(source, rows):
+            for number, row in doc.lines(source, rows):
                 reader.row(number, row)
         else:
             reader.line_of = lambda index: doc.place(document, index)
@@ -95,27 +93,6 @@ class Labelbox(Format):
 
 
 FORMAT = Labelbox()
-
-
-def _lines(source: SourceFile, rows: RowSink) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of NDJSON with their line numbers; a line that is none is rejected."""
-    for number, line in source.lines():
-        if not line.strip():
-            continue
-        try:
-            row = msgspec.json.decode(line)
-        except msgspec.DecodeError as error:
-            rows.reject(
-                "syntax", Location(number), kind="JSON", detail=str(error), advice=doc.BROKEN
-            )
-            continue
-        if isinstance(row, dict):
-            yield number, row
-        else:
-            rows.reject(
-                "wrong-type", Location(number), key="The row", detail=f"it is {doc.kind_of(row)}",
-                expected="an object",
-            )  # fmt: skip
 
 
 class _Reader:
