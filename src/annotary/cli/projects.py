@@ -1,0 +1,115 @@
+"""``annotary project``, ``annotary annotation`` and ``annotary stats``."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from annotary.cli.main import Context, common, table
+
+
+@click.group()
+def project() -> None:
+    """Create, list, show and delete projects."""
+
+
+@project.command("create")
+@click.argument("name")
+@click.option(
+    "--type",
+    "type_",
+    type=click.Choice(["ObjectDetection", "Classification", "Keypoint", "RGBD"]),
+    default="ObjectDetection",
+    show_default=True,
+    help="A label for tools; any annotation may be stored.",
+)
+@common
+def create(context: Context, name: str, type_: str) -> None:
+    """Create a project called NAME."""
+    made = context.client.create_project(name, type_)
+    context.answer(made.get_info(), f"Created {made.name} ({made.id}).")
+
+
+@project.command("list")
+@common
+def list_(context: Context) -> None:
+    """List all projects."""
+    found = [each.get_info() for each in context.client.list_projects()]
+    rows = [
+        (p.name, p.id, p.statistic.total_assets, p.statistic.total_annotations) for p in found
+    ]
+    text = table(rows, ("NAME", "ID", "IMAGES", "ANNOTATIONS")) if rows else "No projects yet."
+    context.answer(found, text)
+
+
+@project.command("show")
+@click.argument("name_or_id", metavar="PROJECT")
+@common
+def show(context: Context, name_or_id: str) -> None:
+    """Show a project (by id or name) and its counts."""
+    _show(context, name_or_id)
+
+
+@project.command("delete")
+@click.argument("name_or_id", metavar="PROJECT")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common
+def delete(context: Context, name_or_id: str, yes: bool) -> None:
+    """Delete a project with all its assets and annotations, for good."""
+    found = context.project(name_or_id)
+    count = found.get_info().statistic.total_annotations
+    if not yes:
+        click.confirm(f"Delete {found.name} with {count:,} annotations?", abort=True, err=True)
+    answer = context.client.delete_project(found.id)
+    context.answer(answer, f"Deleted {found.name} ({found.id}).")
+
+
+@click.group()
+def annotation() -> None:
+    """Look at annotations."""
+
+
+@annotation.command("list")
+@click.argument("name_or_id", metavar="PROJECT")
+@click.option("--asset", help="Only those of one asset (id or file name).")
+@click.option("--limit", default=100, show_default=True, help="How many; 0 for all.")
+@click.option("--attributes", is_flag=True, help="With their attributes.")
+@common
+def list_annotations(
+    context: Context, name_or_id: str, asset: str | None, limit: int, attributes: bool
+) -> None:
+    """List a project's annotations; with --json one per line."""
+    page = context.project(name_or_id).annotations.list(
+        asset,
+        pagination={"limit": min(limit, 1000) if limit else 1000},
+        include_attributes=attributes,
+    )
+    import msgspec
+
+    for each in islice(page, limit or None):
+        if context.json:
+            click.echo(msgspec.json.encode(each).decode())
+        else:
+            click.echo(f"{each.id}  {each.asset_id}  {each.bound_type}  {each.tag}")
+
+
+@click.command("stats")
+@click.argument("name_or_id", metavar="PROJECT")
+@common
+def stats(context: Context, name_or_id: str) -> None:
+    """Count a project's images, annotations and tags."""
+    _show(context, name_or_id)
+
+
+def _show(context: Context, name_or_id: str) -> None:
+    found = context.project(name_or_id).get_info()
+    counts = found.statistic
+    lines = [
+        f"{found.name} ({found.id})",
+        f"  images       {counts.total_assets:,} ({counts.annotated_assets:,} annotated)",
+        f"  annotations  {counts.total_annotations:,}",
+    ]
+    if counts.tags_count:
+        lines += ["", table([(t.name, t.count) for t in counts.tags_count], ("TAG", "ANNOTATIONS"))]
+    context.answer(found, "\n".join(lines))
