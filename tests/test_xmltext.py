@@ -52,6 +52,7 @@ def test_root_name() -> None:
     assert root_name(b'<?xml version="1.0"?>\n<!-- <b> -->\n<annotation v="1">') == "annotation"
     assert root_name(b"<x:annotations/>") == "annotations"
     assert root_name(b"  text") == ""
+    assert root_name(b"<!DOCTYPE annotation [ <!ENTITY a 'b'> ]><annotation>") == "annotation"
     assert root_name(b"<!-- never closed <a>") == ""
 
 

@@ -31,6 +31,7 @@ DEPTH = 64
 _DECLARATION = re.compile(rb"\s*<\?xml\b[^>]*\?>")
 _ENCODING = re.compile(rb"\bencoding\s*=\s*[\"']([A-Za-z][\w.\-]*)[\"']")
 _NAME = re.compile(rb"<([^\s<>/!?&;=\"']+)")
+_DOCTYPE = re.compile(rb"<!DOCTYPE\s+([^\s<>\[]+)", re.I)
 _UTF8 = frozenset({"utf-8", "utf-16", "utf-16-le", "utf-16-be", "ascii"})
 _INSIDE = 32
 
@@ -48,7 +49,8 @@ class _Start(NamedTuple):
 def root_name(head: bytes) -> str:
     """The name of the document's root element, seen in its first bytes; ``""`` if it has none."""
     at, _ = _prolog(head)
-    found = _NAME.match(head, at)
+    # a document type names the root too; the file is refused by who reads it
+    found = _DOCTYPE.match(head, at) or _NAME.match(head, at)
     return found[1].decode("utf-8", "replace").rpartition(":")[2] if found else ""
 
 
@@ -296,11 +298,22 @@ def _line_column(buffer: Buffer, at: int) -> tuple[int, int]:
     return before.count(b"\n") + 1, len(last.decode("utf-8", "replace")) + 1
 
 
+_CUT_OFF = {
+    expat.errors.codes[text]
+    for text in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+}
+
+
 def _broken(error: ParseError) -> SourceError:
     line, column = error.position
     detail = expat.ErrorString(error.code) or "it cannot be parsed"
     advice = "Mend the file at this place, or export it again."
-    if error.code == expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS]:
+    if error.code in _CUT_OFF:
         detail, advice = "it ends in the middle", "The file was cut off: export or copy it again."
     elif error.code == expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]:
         advice = "Write & as &amp; and < as &lt; in names, or export the file again."

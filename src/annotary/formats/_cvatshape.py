@@ -264,8 +264,8 @@ def _skeleton(shape: Shape) -> None:
                 "value-count",
                 inner.record.at,
                 key=f"The keypoint {name}",
-                count=len(xy) // 2,
-                expected="1 point",
+                count=len(xy),
+                expected=2,
                 advice="Every part of a skeleton is one point.",
             )
             return

@@ -214,10 +214,13 @@ def records(
     document = source.json
     assert document is not None
     for chunk in document.elements(member, dict[str, Any]):
-        for index, item in enumerate(chunk.items, chunk.first_index):
+        index = chunk.first_index
+        for item in chunk.items:
             if not isinstance(item, Fault):
                 yield index, item
+                index += 1
                 continue
+            index += item.counts
             at = Location(*document.position(item.offset), pointer(*base, item.index))
             if item.kind == "syntax":
                 if document.error is not None and item.offset >= document.error.offset:

@@ -24,6 +24,14 @@ class Entry(NamedTuple):
     value: Any
 
 
+def told(rows: RowSink, record: Any, at: int) -> bool:
+    """Reject a record that is no JSON; whether it was one."""
+    if isinstance(record, Fault):
+        rows.reject("syntax", at, kind="JSON", detail=record.message, advice=doc.BROKEN)
+        return True
+    return False
+
+
 class ImageMap:
     """The member ``name`` of the root object: image keys and their values, one at a time.
 
@@ -56,7 +64,7 @@ class ImageMap:
                 self._keys.append(str(key))
                 self._begins.append(span.start)
                 self._ends.append(span.end)
-                value = self._json.decode(span, object)
+                value = self._decoded(span)
                 if isinstance(value, Fault):
                     if self._json.error is not None and span.end >= self._json.error.offset:
                         rows.records += 1
@@ -74,6 +82,19 @@ class ImageMap:
             raise doc.broken(self._source) from None
         if self._json.error is not None:
             raise doc.broken(self._source)
+
+    def _decoded(self, span: Span) -> Any:
+        """A value; where it is a list that cannot be read, its elements one by one."""
+        value = self._json.decode(span, object)
+        if (
+            not isinstance(value, Fault)
+            or bytes(self._source.buffer[span.start : span.start + 1]) != b"["
+        ):
+            return value
+        try:
+            return [self._json.decode(each, object) for _, each in self._json.children(span)]
+        except JsonSyntaxError:
+            return value
 
     @staticmethod
     def at(number: int, record: int | None = None) -> int:

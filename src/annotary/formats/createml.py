@@ -69,8 +69,10 @@ class CreateMl(Format):
             return False
         found = next((first[key] for key in LIST_KEYS if key in first), None)
         if isinstance(found, list):
-            return all(
-                isinstance(each, dict) and "label" in each and "bbox" not in each for each in found
+            records = [each for each in found if isinstance(each, dict)]
+            return not found or any(
+                "coordinates" in each or ("label" in each and "bbox" not in each)
+                for each in records
             )
         return isinstance(found, str | dict)
 

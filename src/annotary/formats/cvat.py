@@ -172,7 +172,7 @@ def _size(rows: RowSink, at: int, element: Element) -> tuple[int, int]:
         if not value and text.strip("0."):
             rows.problem("not-a-number", at, value=text, key=name)
         found.append(value)
-    return found[0], found[1]
+    return (found[0], found[1]) if all(found) else (0, 0)
 
 
 def _image(xml: XmlText, rows: RowSink, labels: Labels, number: int, element: Element) -> None:

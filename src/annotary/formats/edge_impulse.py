@@ -7,7 +7,8 @@ Defined by Edge Impulse's documentation (data annotation, object detection)::
 
 ``x``, ``y`` is the top-left corner. The file stands in the folder of its images.
 
-**Read.** Also images with an empty list; unknown keys of a box become properties.
+**Read.** Also images with an empty list; unknown keys of a box become properties (``confidence`` is called
+``score``).
 
 **Written.** ``<part>/bounding_boxes.labels``, boxes only (polygons and masks as their boxes).
 Coordinates keep their decimals; Edge Impulse itself draws whole pixels. Classes that nothing uses
@@ -25,7 +26,7 @@ from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._document import RefusedError
-from annotary.formats._imagemap import ImageMap, plain_numbers
+from annotary.formats._imagemap import ImageMap, plain_numbers, told
 from annotary.geometry import extent_lengths
 from annotary.source import FileSet, SourceFile
 
@@ -70,6 +71,8 @@ class EdgeImpulse(Format):
                 continue
             for index, record in enumerate(records):
                 at = images.at(number, index)
+                if told(rows, record, at):
+                    continue
                 try:
                     _box(rows, image, record, at)
                 except RefusedError as refused:
@@ -97,7 +100,11 @@ def _box(rows: RowSink, image: int, record: Any, at: int) -> None:
     found = doc.mapping(record, "The box", "an object")
     label = doc.text(doc.need(found, "label", "box", "label"), "label")
     x, y, width, height = [doc.number(doc.need(found, side, "box", side), side) for side in SIDES]
-    said = {k: v for k, v in found.items() if k not in (*SIDES, "label") and v is not None}
+    said = {
+        "score" if key == "confidence" else key: value
+        for key, value in found.items()
+        if key not in (*SIDES, "label") and value is not None
+    }
     extra = Extra(properties=said) if said else None
     rows.rectangle(image, rows.tag(label), x, y, x + width, y + height, at, extra)
 

@@ -27,7 +27,7 @@ from annotary.dataset import Dataset, Output, Part
 from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._document import RefusedError
-from annotary.formats._imagemap import ImageMap
+from annotary.formats._imagemap import ImageMap, told
 from annotary.source import FileSet, SourceFile
 
 CORNERS = ("x", "y", "x2", "y2")
@@ -82,10 +82,13 @@ class Ibm(Format):
                 )
                 continue
             for index, record in enumerate(records):
+                at = images.at(number, index)
+                if told(rows, record, at):
+                    continue
                 try:
-                    _record(rows, image, record, images.at(number, index))
+                    _record(rows, image, record, at)
                 except RefusedError as refused:
-                    rows.reject(refused.code, images.at(number, index), **refused.values)
+                    rows.reject(refused.code, at, **refused.values)
 
     def write(self, data: Dataset, out: Output) -> None:
         """Write one file per part, image by image."""

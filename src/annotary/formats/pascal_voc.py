@@ -117,7 +117,7 @@ class PascalVoc(Format):
             broken = error
         if broken is None or objects or image.named:
             rows.normalized = _are_fractions(objects)
-            index = rows.image(image.name, image.width, image.height, 0)
+            index = rows.image(image.name, image.width, image.height, image.at)
             for number, element in objects:
                 _object(Record(xml, rows, number, element), index)
         if broken is not None:
@@ -153,19 +153,20 @@ class _Image:
         self.name = source.stem
         self.named = False
         self.width = self.height = 0
+        self.at = 0
 
     def see(self, rows: RowSink, number: int, child: Element) -> None:
         """Look at a child of the root that is no object."""
         text = (child.text or "").strip()
         if child.tag == "filename" and text:
             self.name, self.named = text, True
+            self.at = self.at or XmlText.at(number)
         elif child.tag == "path" and text and not self.named:
             self.name = text.replace("\\", "/").rpartition("/")[2]
         elif child.tag == "size":
-            self.width, self.height = (
-                _side(rows, number, child, "width"),
-                _side(rows, number, child, "height"),
-            )
+            sides = [_side(rows, number, child, name) for name in ("width", "height")]
+            self.width, self.height = sides if all(sides) else (0, 0)
+            self.at = XmlText.at(number)
 
 
 def _side(rows: RowSink, number: int, size: Element, name: str) -> int:

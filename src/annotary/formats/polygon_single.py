@@ -191,9 +191,8 @@ class _Image:
         shape = members[0]
         label = doc.need(shape, "label", "shape", "label")
         if not isinstance(label, str) or not label:
-            raise RefusedError(
-                "wrong-type", key="label", detail=f"it is {doc.kind_of(label)}", expected="a name"
-            )
+            detail = "it is empty" if label == "" else f"it is {doc.kind_of(label)}"
+            raise RefusedError("wrong-type", key="label", detail=detail, expected="a name")
         kind = shape.get("shape_type") or "polygon"
         if kind in LINES:
             raise UnsupportedError("unsupported-shape", shape=kind, detail="")

@@ -101,7 +101,7 @@ class Vott(Format):
     def _read_single(self, source: SourceFile, rows: RowSink) -> None:
         assert source.json is not None
         rows.locate = lambda at: doc.placed(source, "regions", at)
-        regions: dict[int, Any] = {}
+        regions = _Numbered()
         value: dict[str, Any] = {
             "asset": doc.member_value(source, "asset"),
             "regions": regions,
@@ -149,6 +149,10 @@ class Vott(Format):
 # --- reading ----------------------------------------------------------------------------------
 
 
+class _Numbered(dict[int, Any]):
+    """Regions by their number in the file: without those that could not be read."""
+
+
 def _values(images: ImageMap) -> Iterator[Any]:
     """The values for a first look at a file; what is wrong with them is told by the second."""
     try:
@@ -161,7 +165,7 @@ def _values(images: ImageMap) -> Iterator[Any]:
 def _numbers(values: Iterator[Any]) -> Iterator[float]:
     for value in values:
         regions = value.get("regions") if isinstance(value, dict) else None
-        if isinstance(regions, dict):
+        if isinstance(regions, _Numbered):
             regions = list(regions.values())
         for region in regions if isinstance(regions, list) else ():
             if not isinstance(region, dict):
@@ -189,8 +193,8 @@ def _asset(rows: RowSink, value: dict[str, Any], at: int, place: Any) -> None:
     shared = {k: asset[k] for k in ("timestamp",) if asset.get(k) is not None}
     regions = value.get("regions")
     if isinstance(regions, list):
-        regions = dict(enumerate(regions))
-    if not isinstance(regions, dict):
+        regions = _Numbered(enumerate(regions))
+    if not isinstance(regions, _Numbered):
         if regions is not None:
             detail = f"it is {doc.kind_of(regions)}"
             rows.reject("wrong-type", at, key="regions", detail=detail, expected="a list")
