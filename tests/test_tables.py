@@ -22,7 +22,7 @@ from annotary.exporting import ExportTag, export
 from annotary.model import ExportManifest, ExportOptions
 from annotary.output import FolderOutput
 from annotary.rle import Rle, encode_counts
-from annotary.source import FileSet, SourceFile
+from annotary.source import FileSet, SourceError, SourceFile
 from tests.formats.harness import Collected, describe, read_folder
 
 BOXES = (
@@ -304,3 +304,11 @@ def test_a_table_belongs_to_one_format(header: str, row: str, name: str) -> None
     claims = [f.name for f in formats.readers() if f.sniff(source, FileSet())]
     assert claims == ([name] if name else claims)
     assert name or not [c for c in claims if c.endswith("csv") or c.startswith("csv")]
+
+
+@pytest.mark.parametrize("name", [*BOXES[:2], "csv_classification", "via_csv", "label_studio_csv"])
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"a', b"a,b\n1,2\n", b"\x00\x01,\n", b"<a/>"])
+def test_a_format_that_was_chosen_wrongly_is_told(name: str, data: bytes) -> None:
+    rows = RowSink("a.csv", lambda _, batch: None)
+    with pytest.raises(SourceError):
+        formats.get(name).read(SourceFile("a.csv", data=data), rows, FileSet())

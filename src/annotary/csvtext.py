@@ -51,16 +51,16 @@ def first_rows(source: SourceFile, limit: int = 1) -> list[list[str]]:
     whole = len(head) == len(source.buffer)
     if not whole:
         head = head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1]
+    rows: list[list[str]] = []
     try:
         table = Table(SourceFile(source.name, data=head), header=False)
-        rows = []
         for cells in table.records():
             rows.append(cells)
             if len(rows) >= limit:
                 break
-        return rows
     except SourceError:
-        return []
+        pass  # what was read until then may be enough to recognise it
+    return rows
 
 
 class Table:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from annotary.batch import AnnotationBatch, Extra, RowSink
 from annotary.csvtext import Table, first_rows, quoted
 from annotary.dataset import Dataset, Output, Part
-from annotary.problems import Location
-from annotary.source import SourceFile
+from annotary.problems import NOWHERE, Location
+from annotary.source import SourceError, SourceFile
 
 FILE = (
     "filename", "file_name", "image", "image_name", "image_path", "img_path", "imagefilename",
@@ -48,6 +48,7 @@ class Columns:
     """Which column of a header holds what; numbers of columns, or None."""
 
     def __init__(self, header: Sequence[str]) -> None:
+        self.header = header
         self.keys = [key_of(cell) for cell in header]
         self._used: set[int] = set()
 
@@ -60,10 +61,16 @@ class Columns:
                 return column
         return None
 
-    def need(self, *roles: Iterable[str]) -> list[int]:
-        """The columns of several roles; all are there, since the file was recognised by them."""
-        found = [self.find(names) for names in roles]
-        return [column for column in found if column is not None]
+    def need(self, *roles: Sequence[str]) -> list[int]:
+        """The columns of several roles. Raises :class:`SourceError` for one that is missing."""
+        found = []
+        for names in roles:
+            column = self.find(names)
+            if column is None:
+                header = ", ".join(cell.strip() for cell in self.header) or "no columns"
+                raise SourceError("missing-column", NOWHERE, column=names[0], header=header[:200])
+            found.append(column)
+        return found
 
     def others(self) -> list[int]:
         """Columns that nothing was looked for in."""
@@ -82,7 +89,7 @@ def recognised(source: SourceFile) -> str:
     by_header = _by_header(keys, rows[0])
     if by_header:
         return by_header
-    rows = first_rows(source, _HEAD_ROWS)
+    rows = first_rows(source, _HEAD_ROWS) or rows
     if is_one_hot(rows):
         return "roboflow_classes_csv"
     if keys & set(FILE) and keys & set(LABEL) and not keys & _COORDINATES:

@@ -70,7 +70,7 @@ class LabelStudioCsv(Format):
         left: dict[int, int] = {}
         others = [c for c, k in enumerate(columns.keys) if c != image_at and k not in _ABOUT]
         for cells in table.records(rows):
-            name = doc.file_name(cells[image_at])
+            name = _name(cells[image_at])
             if not name:
                 key = table.header[image_at]
                 rows.reject("missing-key", table.place(image_at), key=key, record="row")
@@ -92,10 +92,17 @@ class LabelStudioCsv(Format):
             )
 
 
+def _name(address: str) -> str:
+    try:
+        return doc.file_name(address)
+    except ValueError:  # it only looks like an address
+        return address
+
+
 def _image_column(rows: list[list[str]]) -> int | None:
     for column in range(len(rows[0]) if rows else 0):
         cells = [row[column] for row in rows[1:] if len(row) == len(rows[0]) and row[column]]
-        named = sum(PurePosixPath(doc.file_name(cell)).suffix.lower() in _ENDINGS for cell in cells)
+        named = sum(PurePosixPath(_name(cell)).suffix.lower() in _ENDINGS for cell in cells)
         if cells and 2 * named > len(cells):
             return column
     return None

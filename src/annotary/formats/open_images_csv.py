@@ -91,11 +91,8 @@ class OpenImagesCsv(Format):
             )
         descriptions = self._descriptions(source, files)
         image_at, label_at = columns.need(("imageid",), ("labelname",))
-        boxes = [columns.find((key,)) for key in _CORNERS]
-        box_at = [column for column in boxes if column is not None]
-        if 0 < len(box_at) < 4:
-            missing = _CORNERS[boxes.index(None)]
-            raise SourceError("missing-column", column=missing, header=", ".join(table.header))
+        has_boxes = any(columns.find((key,)) is not None for key in _CORNERS)
+        box_at = columns.need(*((key,) for key in _CORNERS)) if has_boxes else []
         confidence_at = columns.find(("confidence",))
         rows.normalized = True
         renamed = 0

@@ -135,7 +135,7 @@ class _Reader:
             import pyarrow.parquet as pq
         except ImportError:
             raise SourceError("missing-package", NOWHERE, **_MISSING) from None
-        self.broken = (pa.ArrowException, OSError)
+        self.broken = (pa.ArrowException, OSError, ValueError, OverflowError)
         if bytes(source.buffer[-4:]) != MAGIC:
             raise _broken(ValueError("it ends before its footer"))
         try:

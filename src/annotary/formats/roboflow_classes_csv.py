@@ -51,6 +51,7 @@ class RoboflowClassesCsv(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         table = Table(source)
+        _tables.Columns(table.header[:1]).need(_tables.FILE)
         tags = [rows.tag(cell.strip()) for cell in table.header[1:]]
         for cells in table.records(rows):
             line = table.line

@@ -90,7 +90,8 @@ class Via(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         document = source.json
-        assert document is not None
+        if document is None:
+            raise _document.broken(source)
         base: tuple[str, ...] = (_PROJECT,) if _PROJECT in document.members else ()
         span = document.members[_PROJECT].span if base else document.root.span
         _Reader(document, rows, base).read(span)

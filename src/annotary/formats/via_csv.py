@@ -21,7 +21,7 @@ from annotary.batch import RowSink
 from annotary.csvtext import Table
 from annotary.format import Format
 from annotary.formats import _tables, _via
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.source import FileSet, SourceFile
 
 
 class ViaCsv(Format):
@@ -39,11 +39,9 @@ class ViaCsv(Format):
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         table = Table(source)
         columns = _tables.Columns(table.header)
-        name_at = columns.find(("filename",))
-        if name_at is None:
-            header = ", ".join(table.header)
-            raise SourceError("missing-column", column="filename", header=header)
-        shape_at, attributes_at = columns.need(("region_shape_attributes",), ("region_attributes",))
+        name_at, shape_at, attributes_at = columns.need(
+            ("filename",), ("region_shape_attributes",), ("region_attributes",)
+        )
         file_at = columns.find(("file_attributes",))
         regions = _via.Regions(rows)
         seen: set[int] = set()
