@@ -36,9 +36,7 @@ def create(context: Context, name: str, type_: str) -> None:
 def list_(context: Context) -> None:
     """List all projects."""
     found = [each.get_info() for each in context.client.list_projects()]
-    rows = [
-        (p.name, p.id, p.statistic.total_assets, p.statistic.total_annotations) for p in found
-    ]
+    rows = [(p.name, p.id, p.statistic.total_assets, p.statistic.total_annotations) for p in found]
     text = table(rows, ("NAME", "ID", "IMAGES", "ANNOTATIONS")) if rows else "No projects yet."
     context.answer(found, text)
 
