@@ -163,7 +163,7 @@ class FileReading:
         if bad.any():
             # one faulty part makes the whole object faulty
             lost = np.add.reduceat(bad, starts[:-1]) > 0
-            self.faulty += int(lost.sum())
+            self.faulty += int((lost & (assets[starts[:-1]] != NO_ASSET)).sum())
             keep = ~np.repeat(lost, np.diff(starts))
             if not keep.any():
                 return
