@@ -51,13 +51,14 @@ def ring_areas(coords: Floats, start: Ints) -> Floats:
     xs = coords[first:last:2]
     ys = coords[first + 1 : last : 2]
     at = (start[filled] - first) // 2
-    # distances from the ring's first point: large offsets would cost precision
-    x0 = np.repeat(xs[at], counts[filled])
-    y0 = np.repeat(ys[at], counts[filled])
-    x, y = xs - x0, ys - y0
-    following = np.arange(1, len(xs) + 1)
-    following[at + counts[filled] - 1] = at
-    cross = x * y[following] - x[following] * y
+    # distances from the ring's first point: large offsets would cost precision, and the edge
+    # that closes the ring adds nothing
+    with np.errstate(invalid="ignore", over="ignore"):
+        x = xs - np.repeat(xs[at], counts[filled])
+        y = ys - np.repeat(ys[at], counts[filled])
+        cross = np.zeros(len(x))
+        cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+    cross[at + counts[filled] - 1] = 0.0
     out[filled] = np.abs(np.add.reduceat(cross, at)) / 2.0
     return out
 

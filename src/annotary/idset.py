@@ -31,9 +31,10 @@ class IdSet:
         repeated = np.zeros(len(ids), np.bool_)
         repeated[order[1:]] = ordered[1:] == ordered[:-1]
         seen |= repeated
-        run = np.unique(ordered)
+        run = ordered[~seen[order]]
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.union1d(self._runs.pop(), run)
+            # runs share no id; a stable sort merges what is sorted already
+            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
         self._runs.append(run)
         return seen
 

@@ -163,14 +163,14 @@ class CocoText:
             self._told.add(fault.offset)
             advice = "Mend the punctuation there, or export the file again."
             return "syntax", {"kind": "JSON", "detail": fault.message, "advice": advice}
-        key = fault.path.removeprefix("$").removeprefix(".") or f"the {record}"
+        key = fault.path.removeprefix("$").removeprefix(".") or f"The {record}"
         if fault.kind == "missing":
             return "missing-key", {"key": fault.field, "record": record}
         if "Expected `float" in fault.message or "Expected `int" in fault.message:
             value = self._value_at(fault)
             if value is not None and not isinstance(value, list | dict):
                 return "not-a-number", {"value": value, "key": key}
-        expected = _EXPECTED.get(key.split("[")[0].split(".")[0], "of the kind COCO defines")
+        expected = _EXPECTED.get(key.split("[")[0].split(".")[0], "an object with COCO's keys")
         detail = fault.message[:1].lower() + fault.message[1:]
         return "wrong-type", {"key": key, "detail": detail, "expected": expected}
 

@@ -68,6 +68,8 @@ class Rows:
                 if chunk is None:
                     return
                 self.add(chunk.first_index, chunk.items)
+                # before collection goes on: it would look at every record
+                del chunk
 
     def add(self, first: int, items: Sequence[Annotation | Fault]) -> None:
         """Read one chunk."""

@@ -126,7 +126,7 @@ def _with_extra(record: Record, batch: AnnotationBatch, row: int) -> Any:
         return record
     fields: dict[str, Any] = msgspec.to_builtins(record)
     properties = extra.properties or {}
-    fields |= {name: value for name, value in properties.items() if name not in OWN_FIELDS}
+    fields |= {name: properties[name] for name in sorted(properties) if name not in OWN_FIELDS}
     if extra.attributes:
         fields["attributes"] = extra.attributes
     return fields
