@@ -1,0 +1,43 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SIZE ?= small
+
+.PHONY: help demo test check docs bench clean
+
+help:
+	@echo "make demo    the main job on the embedded store: import, list, export"
+	@echo "make test    all tests"
+	@echo "make check   lint, format and types"
+	@echo "make docs    write the pages that are made from the code"
+	@echo "make bench   compare with the peers: SIZE=small (minutes) or SIZE=full (hours)"
+
+$(BIN)/annotary: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.tested: pyproject.toml $(BIN)/annotary
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,readers,server,remote,parquet,medical]'
+	@touch $@
+
+demo: $(BIN)/annotary
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.tested
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.tested
+	$(BIN)/python docs/make.py
+
+bench: $(VENV)/.tested
+	$(BIN)/python benchmarks/run.py $(SIZE)
+
+clean:
+	rm -rf $(VENV) .venv-* demo build dist
