@@ -10,13 +10,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 log = logging.getLogger("annotary.jobs")
 
 
 class Cancelled(Exception):
     """The operation was asked to stop."""
+
+
+class HandedBack(Exception):
+    """The process is about to end: the work is left to the one that opens the store next."""
 
 
 class Job:
@@ -27,16 +31,27 @@ class Job:
         self.records = 0
         self.total = total
         self._stop = threading.Event()
+        self._leave = threading.Event()
 
     def advance(self, records: int) -> None:
-        """Count records; raises :class:`Cancelled` when the operation was asked to stop."""
+        """Count records.
+
+        Raises :class:`Cancelled` when the operation was asked to stop, :class:`HandedBack` when
+        it is to be left as it was.
+        """
         self.records += records
         if self._stop.is_set():
             raise Cancelled
+        if self._leave.is_set():
+            raise HandedBack
 
     def cancel(self) -> None:
         """Ask the job to stop."""
         self._stop.set()
+
+    def leave(self) -> None:
+        """Ask the job to stop and to leave its operation to whoever takes it up."""
+        self._leave.set()
 
 
 class Jobs:
@@ -71,6 +86,8 @@ class Jobs:
     def _in_background(self, job: Job, work: Callable[[Job], None]) -> None:
         try:
             work(job)
+        except HandedBack:
+            log.info("operation left to the next process")
         except Exception:
             # the operation says that it failed; the reason is in the log
             log.exception("operation failed")
@@ -86,6 +103,16 @@ class Jobs:
                 future.exception(timeout)
             except TimeoutError:
                 return
+
+    def hand_back(self, seconds: float) -> None:
+        """Give running work that much time to end; then leave the rest as if never begun."""
+        futures = list(self._futures.values())
+        wait(futures, seconds)
+        for job in list(self._running.values()):
+            job.leave()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
 
     def close(self, cancel: bool = False) -> None:
         """Wait for all work to end; with ``cancel``, ask it to stop first."""

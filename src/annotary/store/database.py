@@ -79,7 +79,14 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Database]:
-        """A transaction: committed and durable at the end, or undone by an exception."""
+        """A transaction: committed and durable at the end, or undone by an exception.
+
+        Inside :meth:`together` it is a part of that one, and still undone as a whole.
+        """
+        if getattr(self._local, "together", False):
+            with _savepoint(self._connection()) as db:
+                yield db
+            return
         with self._writing:
             db = self._connection()
             if db.in_transaction:
@@ -96,6 +103,19 @@ class Store:
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
+
+    @contextmanager
+    def together(self) -> Iterator[Database]:
+        """One transaction for several: writes of this thread inside it are durable at its end.
+
+        A write that fails is undone by itself; what comes before and after it stays.
+        """
+        with self.write() as db:
+            self._local.together = True
+            try:
+                yield db
+            finally:
+                self._local.together = False
 
     def close(self) -> None:
         """Close all connections. The store can be opened again by a new ``Store``."""
@@ -206,6 +226,18 @@ class Store:
             return int(db.execute("PRAGMA user_version").fetchone()[0])
         except sqlite3.Error as error:
             raise self._explain(error) from error
+
+
+@contextmanager
+def _savepoint(db: Database) -> Iterator[Database]:
+    db.execute("SAVEPOINT part")
+    try:
+        yield db
+    except BaseException:
+        db.execute("ROLLBACK TO part")
+        raise
+    finally:
+        db.execute("RELEASE part")
 
 
 class _Connection(sqlite3.Connection):
