@@ -54,6 +54,8 @@ def stem_of(name: str) -> str:
 
 def read_coco(data: bytes, content: Content) -> None:
     document = json.loads(data)
+    if "annotations" not in document:
+        return  # a manifest beside the data
     labels = {category["id"]: category["name"] for category in document["categories"]}
     names = {}
     for image in document["images"]:

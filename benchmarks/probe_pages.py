@@ -30,6 +30,9 @@ while True:
     if not cursor:
         break
 ordered = sorted(times)
+if len(times) < EDGE:
+    sys.exit(f"{count} annotations are too few to compare the first pages with the last")
+# The very first page opens the store, the very last one is not full.
 first, last = statistics.median(times[1 : EDGE + 1]), statistics.median(times[-EDGE - 1 : -1])
 found = {"annotations": count, "pages": len(times), "p50": statistics.median(times)}
 found |= {"p99": ordered[int(len(ordered) * 0.99)], "first": first, "last": last}

@@ -125,7 +125,8 @@ def importing(source: Path) -> Contestant:
 
     def check(out: Path, _: Measurement) -> Check:
         command = [annotary(), "stats", PROJECT, "--json"]
-        return {"stats": json.loads(run(command, environment=home(out)).output)}
+        found = json.loads(run(command, environment=home(out)).output)["statistic"]
+        return {"rows": found["totalAnnotations"], "images": found["totalAssets"]}
 
     return Contestant(
         "annotary",

@@ -1,6 +1,6 @@
 """Run the benchmarks and write ``docs/benchmarks.md``.
 
-    python benchmarks/run.py small|full [--rows NAME,NAME] [--rounds N]
+    python benchmarks/run.py small|full [--rows NAME,NAME] [--rounds N] [--annotary SOURCE]
 
 ``small`` is COCO val and a store of a million; ``full`` adds COCO train, ten times train and a
 store of ten million. Results stay in ``benchmarks/work/results.json``, so that the page always
@@ -139,10 +139,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("size", choices=["small", "full"])
     parser.add_argument("--rows", help=f"only these, of {', '.join(FULL)}")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--annotary", metavar="SOURCE", help="another folder, wheel or version")
     given = parser.parse_args(arguments)
     names = given.rows.split(",") if given.rows else {"small": SMALL, "full": FULL}[given.size]
     if unknown := sorted(set(names) - set(FULL)):
         parser.error(f"no such row: {', '.join(unknown)}")
+
+    if given.annotary:
+        environments.REQUIREMENTS["annotary"] = [given.annotary]
 
     started = time.perf_counter()
     bench = Bench(given.rounds)
