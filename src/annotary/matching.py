@@ -55,23 +55,26 @@ class Match(NamedTuple):
 
 def key(name: str) -> str:
     """What equal images share whatever their folder, ending, case or Unicode form."""
-    stem = PurePosixPath(_slashes(name)).stem
-    return unicodedata.normalize("NFC", stem).casefold()
+    stem = _stem(_slashes(name))
+    # most names are ASCII, which is normal already
+    return stem.lower() if stem.isascii() else unicodedata.normalize("NFC", stem).casefold()
 
 
 def keys(name: str) -> set[str]:
     """All keys under which the asset of ``name`` might be found."""
-    base = PurePosixPath(_slashes(name)).name
+    base = _base(_slashes(name))
     # a name without an ending may hold dots: its stem is the whole of it
-    variants = {name, unquote(name), base + ".x"}
-    if found := _FRAME.match(base):
-        variants.add(found["stem"] + ".x")
-    if found := _ROBOFLOW.match(base):
-        variants.add(found["name"] + ".x")
-    if found := _UPLOAD.match(base):
-        variants.add(found["name"])
-        variants.add(unquote(found["name"]))
-    return {key(variant) for variant in variants}
+    found = {key(base), key(base + ".x")}
+    if "%" in name:
+        found.add(key(unquote(name)))
+    if "#" in base and (frame := _FRAME.match(base)):
+        found.add(key(frame["stem"] + ".x"))
+    if ".rf." in base and (mangled := _ROBOFLOW.match(base)):
+        found.add(key(mangled["name"] + ".x"))
+    if "-" in base and (upload := _UPLOAD.match(base)):
+        found.add(key(upload["name"]))
+        found.add(key(unquote(upload["name"])))
+    return found
 
 
 def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> Match:
@@ -108,7 +111,7 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
         if found:
             return _one(found, rule)
     if frame := _FRAME.match(base):
-        found = [c for c in pool if _stem(c.filename) == _nfc(frame["stem"])]
+        found = [c for c in pool if _stem(_nfc(c.filename)) == _nfc(frame["stem"])]
         if found:
             return _one(found, "frame", int(frame["frame"]))
     if upload := _UPLOAD.match(base):
@@ -119,13 +122,13 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
         if found:
             return _one(found, "upload-prefix")
     if mangled := _ROBOFLOW.match(base):
-        found = [c for c in pool if _stem(c.filename) == _nfc(mangled["name"])]
+        found = [c for c in pool if _stem(_nfc(c.filename)) == _nfc(mangled["name"])]
         same = [c for c in found if c.filename.lower().endswith("." + mangled["ending"].lower())]
         if found:
             return _one(same or found, "roboflow")
     if loose or not path.suffix:
         stems = {path.stem, base}
-        found = [c for c in pool if _stem(c.filename) in stems]
+        found = [c for c in pool if _stem(_nfc(c.filename)) in stems]
         if len(found) > 1 and path.parent != PurePosixPath("."):
             # the folder decides between equal stems: labels/a/1 means images/a/1.jpg
             near = [c for c in found if _shared_folders(c.filename, nfc)]
@@ -156,8 +159,14 @@ def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
 def _stem(name: str) -> str:
-    return PurePosixPath(_nfc(name)).stem
+    base = _base(name)
+    stem, dot, _ = base.rpartition(".")
+    return stem if dot and stem else base
 
 
 def _suffix(a: str, b: str) -> bool:
