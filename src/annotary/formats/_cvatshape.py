@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from annotary import rle
 from annotary.batch import Extra, RowSink
-from annotary.formats._text import attribute, scalar
+from annotary.formats._text import attribute, plain, scalar
 from annotary.formats._xml import Record
 from annotary.geometry import circle, rotate
 from annotary.xmltext import Element
@@ -79,13 +81,19 @@ class Shape:
             if name not in STANDARD and DEFAULTS.get(name) != text:
                 properties[name] = scalar(text)
         properties |= more
-        attributes = {
-            child.get("name", ""): self.labels.value(
-                self.label, child.get("name", ""), (child.text or "").strip()
-            )
-            for child in self.element
-            if child.tag == "attribute"
-        }
+        attributes: dict[str, Any] = {}
+        for child in self.element:
+            if child.tag != "attribute":
+                continue
+            name, text = child.get("name", ""), (child.text or "").strip()
+            if name in attributes:  # the same name again: a list of words
+                before = attributes[name]
+                attributes[name] = [
+                    *(before if isinstance(before, list) else [plain(before)]),
+                    text,
+                ]
+            else:
+                attributes[name] = self.labels.value(self.label, name, text)
         if not properties and not attributes:
             return None
         return Extra(attributes=attributes or None, properties=properties or None)
@@ -308,11 +316,10 @@ def declare(meta: Element, labels: Labels, rows: RowSink) -> None:
 
 def _edges(svg: str, parts: list[str]) -> list[tuple[int, int]]:
     """The lines of a skeleton's drawing as pairs of its parts, counted from 0."""
-    import re
 
     def said(tag: str, name: str) -> str:
-        found = re.search(rf'\bdata-{name}="([^"]*)"', tag)
-        return found[1] if found else ""
+        found = re.search(rf"""\bdata-{name}=(?:"([^"]*)"|'([^']*)')""", tag)
+        return html.unescape(found[1] or found[2] or "") if found else ""
 
     nodes = {}
     for tag in re.findall(r"<circle\b[^>]*>", svg):

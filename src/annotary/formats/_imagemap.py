@@ -124,11 +124,12 @@ class ImageMap:
             return None
 
 
-def plain_numbers(table: Floats) -> list[list[int | float]]:
-    """The rows of a table; whole numbers as integers."""
-    return [
-        [int(value) if value.is_integer() else value for value in row] for row in table.tolist()
-    ]
+def plain_numbers(table: Floats, fractions: bool = False) -> list[list[float]]:
+    """The rows of a table; whole numbers as integers, unless they are fractions of an image."""
+    rows: list[list[float]] = table.tolist()
+    if fractions:
+        return rows
+    return [[int(value) if value.is_integer() else value for value in row] for row in rows]
 
 
 def fractions(values: Iterator[float]) -> bool:

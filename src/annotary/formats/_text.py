@@ -6,8 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def shortest(values: Iterable[float]) -> list[str]:
-    """Floats as the shortest text that reads back the same; whole numbers without ``.0``."""
+def shortest(values: Iterable[float], *, point: bool = False) -> list[str]:
+    """Floats as the shortest text that reads back the same.
+
+    Whole numbers are without ``.0``, unless ``point`` asks for it: fractions of an image keep
+    it, since numbers 0 and 1 without a decimal point would be taken for pixels.
+    """
+    if point:
+        return list(map(repr, values))
     return [text[:-2] if text[-2:] == ".0" else text for text in map(repr, values)]
 
 

@@ -96,7 +96,7 @@ class CreateMl(Format):
                 records: list[dict[str, Any]] = []
                 for image, batch, begin, end in part.by_image():
                     if batch is not None and batch is not known:
-                        known, records = batch, _records(batch, names)
+                        known, records = batch, _records(batch, names, data.normalized)
                     found = {
                         "image": part.images.names[image],
                         "annotations": records[begin:end] if batch is not None else [],
@@ -207,12 +207,12 @@ def _record(rows: RowSink, image: int, record: Any, at: int) -> None:
 # --- writing ----------------------------------------------------------------------------------
 
 
-def _records(batch: AnnotationBatch, names: list[str]) -> list[dict[str, Any]]:
+def _records(batch: AnnotationBatch, names: list[str], normalized: bool) -> list[dict[str, Any]]:
     boxes = batch.coords.reshape(-1, 4)
     table = boxes.copy()
     table[:, 2:] = extent_lengths(boxes[:, :2], boxes[:, 2:])
     table[:, :2] = boxes[:, :2] + table[:, 2:] / 2
-    sides = iter(plain_numbers(table))
+    sides = iter(plain_numbers(table, normalized))
     return [
         {"label": names[tag], "coordinates": dict(zip(SIDES, next(sides), strict=True))}
         if kind == RECTANGLE

@@ -323,8 +323,9 @@ class _Shapes:
         if "group_id" in said:
             head += f" group_id={attribute_text(plain(said['group_id']))}"
         for key, value in ((extra.attributes if extra else None) or {}).items():
-            text = ",".join(map(plain, value)) if isinstance(value, list) else plain(value)
-            inside += f"      <attribute name={attribute_text(key)}>{content(text)}</attribute>\n"
+            for one in value if isinstance(value, list) else [value]:
+                name_ = attribute_text(key)
+                inside += f"      <attribute name={name_}>{content(plain(one))}</attribute>\n"
         return f"{head}>\n{inside}    </{name}>\n" if inside else f"{head}/>\n"
 
     def _parts(self, numbers: list[str], names: list[str]) -> str:

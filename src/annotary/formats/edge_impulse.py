@@ -7,11 +7,12 @@ Defined by Edge Impulse's documentation (data annotation, object detection)::
 
 ``x``, ``y`` is the top-left corner. The file stands in the folder of its images.
 
-**Read.** Also images with an empty list; unknown keys of a box become properties (``confidence`` is called
-``score``).
+**Read.** Also images with an empty list; unknown keys of a box become properties
+(``confidence`` is called ``score``).
 
 **Written.** ``<part>/bounding_boxes.labels``, boxes only (polygons and masks as their boxes).
-Coordinates keep their decimals; Edge Impulse itself draws whole pixels. Classes that nothing uses
+Coordinates keep their decimals (Edge Impulse itself draws whole pixels); the last bit of the far
+corner may differ from what was stored. Classes that nothing uses
 are not listed.
 """
 
@@ -48,6 +49,7 @@ class EdgeImpulse(Format):
         bitmask="Rectangle",
         classes=False,
         unit="pixels",
+        decimals="exact to the last bit (corner and size)",
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

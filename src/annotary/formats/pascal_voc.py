@@ -329,9 +329,9 @@ class _Objects:
             coords = np.rint(coords)
         if options.base:
             boxes = boxes + np.array([1, 1, 0, 0])
-        corners = shortest(boxes.ravel().tolist())
+        corners = shortest(boxes.ravel().tolist(), point=normalized)
         kinds = batch.kind.tolist()
-        points = shortest(coords.tolist()) if POLYGON in kinds else []
+        points = shortest(coords.tolist(), point=normalized) if POLYGON in kinds else []
         tags = batch.tag.tolist()
         start = batch.start.tolist()
         bounds = self.first.tolist()

@@ -24,7 +24,8 @@ a video keep their ``timestamp`` (seconds). Other keys of a region become proper
 VoTT's own.
 
 **Written.** The project object, one per part. A polygon in parts is one region each; holes,
-attributes and flags are not written, masks become polygons.
+attributes and flags are not written, masks become polygons. Boxes are a corner and a size: the last
+bit of the far corner may differ from what was stored.
 """
 
 from __future__ import annotations
@@ -61,7 +62,13 @@ class Vott(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
-    carries = Carries(rectangle="Rectangle", polygon="Polygon", bitmask="Polygon", image_sizes=True)
+    carries = Carries(
+        rectangle="Rectangle",
+        polygon="Polygon",
+        bitmask="Polygon",
+        image_sizes=True,
+        decimals="exact to the last bit (corner and size)",
+    )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
         """``assets`` whose values have an ``asset``, or one ``asset`` with its ``regions``."""
