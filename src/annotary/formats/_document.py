@@ -169,7 +169,7 @@ def file_name(address: str) -> str:
         return ""
     parts = urlsplit(address) if "://" in address or address.startswith("/data/") else None
     if parts is None:
-        return address.replace("\\", "/").removeprefix("./")
+        return address.replace("\\", "/").removeprefix("./").lstrip("/")
     path = parts.path
     if path.rstrip("/").endswith("/local-files"):
         local = parse_qs(parts.query).get("d", [""])[0]

@@ -163,6 +163,8 @@ class TaskReader:
         if main:
             width, height = _size(task)
             self.rows.image(main, width, height, _at(index))
+        for name in _listed_images(data):
+            self.rows.image(name, at=_at(index))
 
     def finish(self) -> None:
         """Tell what was only counted."""
@@ -441,9 +443,20 @@ def _image_of(result: dict[str, Any], data: dict[str, Any]) -> str:
         return ""
     for value in data.values():
         if isinstance(value, list) and 0 <= number < len(value):
-            item = value[number]
-            if isinstance(item, dict):
-                item = next((v for v in item.values() if isinstance(v, str)), None)
-            if isinstance(item, str):
-                return doc.file_name(item)
+            address = _address(value[number])
+            if address:
+                return doc.file_name(address)
     return ""
+
+
+def _listed_images(data: dict[str, Any]) -> list[str]:
+    """The images of lists in the data: the pages of a document."""
+    addresses = (_address(v) for held in data.values() if isinstance(held, list) for v in held)
+    return [doc.file_name(a) for a in addresses if a.partition("?")[0].lower().endswith(_ENDINGS)]
+
+
+def _address(item: Any) -> str:
+    """An image's address in a list: the item itself, or the first text in it."""
+    if isinstance(item, dict):
+        item = next((v for v in item.values() if isinstance(v, str)), None)
+    return item if isinstance(item, str) else ""

@@ -187,7 +187,8 @@ class _Task:
             kind, value = "rectanglelabels", _rectangle(box)
         result = self._region(body.tag, identity, kind, value)
         names = self.told.classes[body.tag].keypoints
-        for number in range(len(points) // 3):
+        shown = [n for n in range(len(points) // 3) if points[3 * n + 2]]
+        for number in shown or [0]:  # one at least, or nothing would tell that it is a skeleton
             name = names[number] if number < len(names) else str(number + 1)
             self._keypoint(body.tag, points[3 * number : 3 * number + 3], name, identity)
         self._describe(result, body.extra, properties)
@@ -197,14 +198,12 @@ class _Task:
     ) -> dict[str, Any]:
         x, y, visibility = point
         value = {"x": x, "y": y, "width": _DOT}
-        if visibility == 0:
-            return {}
         identity = f"p{len(self.results) + 1}" if parent else f"r{self.regions}"
         result = self._region(tag, identity, "keypointlabels", value, name)
         if parent:
             result["parentID"] = parent
-        if visibility == 1:
-            result["meta"] = {"visibility": 1}
+        if visibility < 2:
+            result["meta"] = {"visibility": visibility}
         return result
 
     def _region(
@@ -250,8 +249,6 @@ class _Task:
         self, result: dict[str, Any], extra: Extra | None, properties: dict[str, Any]
     ) -> None:
         """Add score and properties to a result, and results for the attributes of its region."""
-        if not result:
-            return
         if "score" in properties:
             result["score"] = properties.pop("score")
         for key in ("parentID", "id", "image_rotation"):

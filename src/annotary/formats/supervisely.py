@@ -38,6 +38,9 @@ kept in properties (``value``). Objects of one class that share an ``instance`` 
 one object (polygons; or a graph with its outline or box). Fields that are not known here are
 kept in properties.
 
+A box narrower than a pixel can only be written with a right edge below its left, which is read
+back as it was, but which Supervisely itself refuses.
+
 Written: all of that, ``meta.json`` for the whole export and a dataset for each part. Not kept:
 ids, logins and dates of objects, the image's description.
 """
@@ -391,8 +394,12 @@ def _box(flat: list[float]) -> list[float]:
     """Two opposite corners, inclusive pixels, as xmin, ymin, xmax, ymax with open ends."""
     if len(flat) != 4:
         raise _count("points.exterior", len(flat) // 2, 2)
-    x, y = sorted(flat[::2]), sorted(flat[1::2])
-    return [x[0], y[0], x[1] + 1, y[1] + 1]
+    left, top, right, bottom = flat
+    if right <= left - 1:
+        left, right = right, left
+    if bottom <= top - 1:
+        top, bottom = bottom, top
+    return [left, top, right + 1, bottom + 1]
 
 
 def _extra(record: dict[str, Any]) -> Extra | None:
