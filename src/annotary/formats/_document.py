@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -81,6 +82,10 @@ def mapping(value: Any, key: str, expected: str = "an object") -> dict[str, Any]
     raise RefusedError("wrong-type", key=key, detail=f"it is {kind_of(value)}", expected=expected)
 
 
+_FLOAT = {float}
+"""What most lists of numbers hold: these need no further look."""
+
+
 def numbers(value: Any, key: str, count: int = 0) -> list[float]:
     """A list of numbers, ``count`` of them unless that is 0."""
     items = listed(value, key, "a list of numbers")
@@ -89,12 +94,19 @@ def numbers(value: Any, key: str, count: int = 0) -> list[float]:
             "value-count", key=key, count=len(items), expected=count,
             advice=f"Write {count} numbers.",
         )  # fmt: skip
+    if set(map(type, items)) == _FLOAT:
+        return items
     return [number(item, key) for item in items]
 
 
 def pairs(value: Any, key: str) -> list[float]:
     """``[[x, y], ...]`` as a flat list."""
     flat: list[float] = []
+    with suppress(TypeError, ValueError):  # told below
+        flat = [v for x, y in value for v in (x, y)]
+    if set(map(type, flat)) == _FLOAT:
+        return flat
+    flat = []
     for item in listed(value, key, "a list of [x, y]"):
         flat += numbers(item, key, 2)
     return flat
@@ -103,6 +115,11 @@ def pairs(value: Any, key: str) -> list[float]:
 def xy_objects(value: Any, key: str) -> list[float]:
     """``[{"x": .., "y": ..}, ...]`` as a flat list."""
     flat: list[float] = []
+    with suppress(TypeError, KeyError):  # told below
+        flat = [v for point in value for v in (point["x"], point["y"])]
+    if set(map(type, flat)) == _FLOAT:
+        return flat
+    flat = []
     for item in listed(value, key, "a list of points"):
         flat += xy(item, key)
     return flat
