@@ -73,12 +73,13 @@ class Collected:
             + file.faulty
             + file.rows.rejected
             + file.rows.skipped
-            + sum(file._refused.values())
+            + sum(file.refused.values())
         ), "records read are not all accounted for"
         self._before = sum(len(b.objects()) - 1 for b in self.batches)
         file.report.skipped = file.rows.skipped
         file.report.rejected = file.rows.rejected + file.faulty
         self.classes = dict(zip(file.rows.tag_names, file.rows.tag_ids, strict=True))
+        self.skeletons = dict(file.rows.skeletons)
 
 
 def describe(

@@ -112,7 +112,8 @@ class CocoText:
     """A COCO file's JSON, and its places and faults in the words of the log."""
 
     def __init__(self, source: SourceFile) -> None:
-        assert source.json is not None
+        if source.json is None:
+            raise SourceError("wrong-format", format="COCO", detail="it does not begin like JSON")
         self.source = source
         self.json: JsonText = source.json
         self._told: set[int] = set()
