@@ -1,35 +1,25 @@
-"""Assets, their groups, and uploads."""
+"""Assets and their groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from annotary import ids, routes
 from annotary.errors import (
-    AnnotaryError,
-    BadRequestError,
     ConflictError,
     ForbiddenError,
     ValidationError,
 )
-from annotary.imageheader import read_header
-from annotary.jobs import Job
 from annotary.model import (
     Asset,
     AssetGroup,
-    AssetUploadFile,
-    AssetUploadMetadata,
-    AssetUploadSession,
-    AssetUploadTarget,
     DeleteResponse,
-    NewAsset,
     PaginationResponse,
 )
 from annotary.service.part import ServicePart, clamp_limit
-from annotary.store import annotations, assets, operations, tags
+from annotary.store import annotations, assets, tags
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -81,6 +71,8 @@ class AssetService(ServicePart):
                     hint="Width and height are pixels, at least 1.",
                 )
             check_filename(new.filename)
+            if new.path is not None and not self.service.links.local:
+                raise ForbiddenError("Files of the server cannot be named by path.")
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             refuse_taken(db, project, [new.filename for new in request.body])
@@ -128,147 +120,6 @@ class AssetService(ServicePart):
         names = {tag.no: tag.name for tag in tags.all_of(db, project)}
         image = self.service.links.image
         return [assets.describe(db, project, a, image(a.blob, a.path), names) for a in found]
-
-
-class UploadService(ServicePart):
-    """Uploads of asset files: asked for, sent, and then taken in as one operation."""
-
-    def create(self, request: routes.CreateUploadSession) -> AssetUploadSession:
-        """Ask for places to send files to; files named by path (embedded) are taken at once."""
-        body = request.body
-        links = self.service.links
-        for file in body.assets:
-            check_filename(file.filename)
-            if file.path is not None and not links.local:
-                raise ForbiddenError("Files of the server cannot be named by path.")
-        names = [file.filename for file in body.assets]
-        if len(set(names)) < len(names):
-            raise BadRequestError("Two of the files have the same name.")
-        with self.store.write() as db:
-            project = self.project(db, request.project_id)
-            refuse_taken(db, project, names)
-            operation = operations.create(
-                db, project, operations.UPLOAD, self.store.owner, msgspec.json.encode(body)
-            )
-            session = ids.new_id()
-            db.execute(
-                "INSERT INTO upload_sessions (project, id, operation, request, created)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (
-                    project.no,
-                    session,
-                    operation.id,
-                    msgspec.json.encode(body).decode(),
-                    ids.now_ms(),
-                ),
-            )
-        targets = []
-        for number, file in enumerate(body.assets):
-            upload = None
-            if file.path is None:
-                key = f"assets/{project.hex}/{session.hex()}-{number}"
-                upload = links.upload(key, file.size, file.crc32c, file.mime)
-            targets.append(
-                AssetUploadTarget(
-                    metadata=AssetUploadMetadata(
-                        filename=file.filename, mime=file.mime, size=file.size, crc32c=file.crc32c
-                    ),
-                    upload=upload,
-                )
-            )
-        return AssetUploadSession(
-            id=ids.show("up", session), op_id=ids.show("op", operation.id), assets=targets
-        )
-
-    def arrived(self, project_id: str, session_id: str) -> bool:
-        """Take an upload in once all its files are there; answers whether they were."""
-        raw = ids.parse("up", session_id)
-        with self.store.read() as db:
-            project = self.project(db, project_id)
-            found = db.execute(
-                "SELECT operation, request FROM upload_sessions WHERE project = ? AND id = ?",
-                (project.no, raw),
-            ).fetchone()
-            if found is None:
-                raise ConflictError(f"There is no upload session {session_id!r}.")
-            operation = operations.find(db, project, found[0])
-        if operation.overview != "Queued":
-            return True
-        body = msgspec.json.decode(found[1], type=routes.NewUploadSession)
-        for number, file in enumerate(body.assets):
-            if file.path is None:
-                key = f"assets/{project.hex}/{raw.hex()}-{number}"
-                if not self.store.blobs.path(key).exists():
-                    return False
-        self._finish(project, operation.id, raw, body)
-        return True
-
-    def _finish(
-        self, project: ProjectKey, operation: bytes, session: bytes, body: routes.NewUploadSession
-    ) -> None:
-        """Take in the files, all or none: read their sizes and register them.
-
-        A file that is no image fails the operation, which says so; the call does not raise.
-        """
-
-        def work(job: Job) -> None:
-            job.total = len(body.assets)
-            new: list[NewAsset] = []
-            keys: list[str] = []
-            try:
-                for number, file in enumerate(body.assets):
-                    key = f"assets/{project.hex}/{session.hex()}-{number}"
-                    keys.append(key)
-                    new.append(self._take(key, file, body.groups))
-                    job.advance(1)
-                with self.store.write() as db:
-                    refuse_taken(db, project, [each.filename for each in new])
-                    assets.insert(db, project, new, blobs=keys)
-                    message = f"{len(new)} assets uploaded."
-                    operations.set_progress(db, operation, len(new), len(new))
-                    operations.set_status(db, operation, "Finished", message)
-            except Exception as error:
-                for key in keys:
-                    self.store.blobs.delete(key)
-                detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
-                with self.store.write() as db:
-                    operations.set_status(db, operation, "Errored", detail)
-
-        self.service.jobs.run(operation, work, background=False)
-
-    def cancel(self, request: routes.UploadSessionRef) -> routes.Cancelled:
-        """Give up an upload whose files have not all arrived."""
-        raw = ids.parse("up", request.session_id)
-        with self.store.write() as db:
-            project = self.project(db, request.project_id)
-            found = db.execute(
-                "SELECT operation FROM upload_sessions WHERE project = ? AND id = ?",
-                (project.no, raw),
-            ).fetchone()
-            if found is None:
-                raise ConflictError(f"There is no upload session {request.session_id!r}.")
-            operation = operations.find(db, project, found[0])
-            if operation.overview not in {"Queued", "Running"}:
-                raise ConflictError(f"The upload has ended already: {operation.overview}.")
-            operations.set_status(db, operation.id, "Cancelled", "Upload cancelled.")
-        return routes.Cancelled(cancelled=True, id=request.session_id)
-
-    def _take(self, key: str, file: AssetUploadFile, groups: Sequence[str]) -> NewAsset:
-        blobs = self.store.blobs
-        if file.path is not None:
-            source = Path(file.path)
-            header = read_header(source, file.filename)
-            blobs.copy_in(key, source)
-        else:
-            header = read_header(blobs.path(key), file.filename)
-        return NewAsset(
-            filename=file.filename,
-            width=header.width,
-            height=header.height,
-            file_size=blobs.path(key).stat().st_size,
-            mime_type=header.mime or file.mime,
-            groups=list(groups),
-        )
 
 
 def check_filename(name: str) -> None:

@@ -12,12 +12,13 @@ from annotary import exporting, formats, ids, routes
 from annotary.batch import AnnotationBatch
 from annotary.errors import AnnotaryError, NotFoundError
 from annotary.exporting import ExportTag
-from annotary.jobs import Cancelled, Job
+from annotary.jobs import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest, ExportRequest, ExportResult, Operation
 from annotary.output import ZipOutput
 from annotary.service.part import ServicePart
-from annotary.store import Store, annotations, assets, operations, tags
+from annotary.store import Store, annotations, assets, operations, projects, tags
 from annotary.store.database import Database
+from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
 
 _manifest = msgspec.json.Decoder(ExportManifest)
@@ -32,23 +33,29 @@ class ExportService(ServicePart):
         formats.get(body.format)  # an unknown name is told at once, not by the operation
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            (count,) = db.execute(
-                "SELECT COALESCE(SUM(annotations), 0) FROM tags WHERE project = ?", (project.no,)
-            ).fetchone()
             operation = operations.create(
                 db, project, operations.EXPORT, self.store.owner, msgspec.json.encode(body)
             )
-        links = self.service.links
-        background = body.background
-        if background is None:
-            background = not links.local and count > links.small_records
-
-        def work(job: Job) -> None:
-            self._run(project, operation.id, body, job)
-
-        self.service.jobs.run(operation.id, work, background=background)
+        self._start(project, operation.id, body, body.background)
         with self.store.read() as db:
             return self.service.operations.public(operations.find(db, project, operation.id))
+
+    def resume(self, operation: OperationRow) -> bool:
+        """Make an export again whose process died before it was done."""
+        body = msgspec.json.decode(operation.request or "", type=routes.NewExport)
+        with self.store.write() as db:
+            project = projects.by_number(db, operation.project)
+            operations.set_owner(db, operation.id, self.store.owner)
+        self._start(project, operation.id, body, True)
+        return True
+
+    def _start(
+        self, project: ProjectKey, operation: bytes, body: routes.NewExport, background: bool | None
+    ) -> None:
+        def work(job: Job) -> None:
+            self._run(project, operation, body, job)
+
+        self.service.run(operation, work, background=background)
 
     def plan(self, request: routes.CreateExport) -> routes.ExportPlan:
         """What an export would lose; nothing is written."""
@@ -94,6 +101,8 @@ class ExportService(ServicePart):
                     export_message(manifest),
                     result=msgspec.json.encode(manifest),
                 )
+        except HandedBack:
+            raise  # the operation stays for whoever takes it up
         except Cancelled:
             self._end(operation, "Cancelled by the caller; there is no file to download.", True)
         except BaseException as error:

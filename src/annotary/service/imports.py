@@ -20,7 +20,7 @@ from annotary.errors import (
     ImportFailedError,
     InternalServerError,
 )
-from annotary.jobs import Cancelled, Job
+from annotary.jobs import Cancelled, HandedBack, Job
 from annotary.matching import Candidate, Match
 from annotary.model import (
     ImportFile,
@@ -37,10 +37,11 @@ from annotary.reading import FileReading, Reading
 from annotary.service.attributes import AttributeBook
 from annotary.service.part import ServicePart
 from annotary.source import SourceFile
-from annotary.store import assets, imports, operations, tags
+from annotary.store import assets, imports, operations, projects, tags
 from annotary.store.annotations import Inserter
 from annotary.store.database import Database
 from annotary.store.imports import SessionRow
+from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
 
 MAX_FILES_PER_CALL = 1000
@@ -139,6 +140,8 @@ class ImportService(ServicePart):
         reference = routes.ImportSessionRef(
             project_id=request.project_id, session_id=request.session_id
         )
+        if reached.get("FilesInserted") == "Reached" and self._has_begun(reference):
+            return self.get(reference)  # the caller repeats itself
         if "FailedReach" in reached.values():
             with self.store.write() as db:
                 _, session = self._find(db, reference)
@@ -163,14 +166,39 @@ class ImportService(ServicePart):
             operations.set_status(
                 db, operation.id, "Running", "Operation running", owner=self.store.owner
             )
-            _, size = imports.file_totals(db, session)
-        links = self.service.links
-        if background is None:
-            background = not links.local and size > links.small_records * 100
+        self.service.run(
+            operation.id,
+            ImportRun(self, project, session, options, operation.id),
+            background=background,
+        )
+
+    def resume(self, operation: OperationRow) -> bool:
+        """Run a session's import again whose process died; answers whether that can be done.
+
+        Nothing of it was committed, or it would have ended. Its files must be in the store.
+        """
+        with self.store.write() as db:
+            session = imports.of_operation(db, operation.id)
+            if session is None or any(f.blob is None for f in imports.files(db, session)):
+                return False
+            project = projects.by_number(db, session.project)
+            operations.set_owner(db, operation.id, self.store.owner)
+        options = msgspec.json.decode(session.options, type=routes.ImportOptions)
         run = ImportRun(self, project, session, options, operation.id)
-        self.service.jobs.run(operation.id, run, background=background)
+        self.service.run(operation.id, run, background=True)
+        return True
+
+    def awaits(self, key: str) -> bool:
+        """Whether a blob is that of a file that a session still waits for."""
+        _, session, number = key.split("/")
+        with self.store.read() as db:
+            return imports.awaits(db, bytes.fromhex(session), int(number) + 1, key, ids.now_ms())
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _has_begun(self, reference: routes.ImportSessionRef) -> bool:
+        with self.store.read() as db:
+            return self._find(db, reference)[1].operation is not None
 
     def _find(self, db: Database, request: Any) -> tuple[ProjectKey, SessionRow]:
         project = self.project(db, request.project_id)
@@ -216,13 +244,17 @@ class ImportRun:
             sources = [self._source(each) for each in files]
             missing = [p for p in map(self._uploaded, files) if p is not None]
             self._commit(sources, missing, job)
+        except HandedBack:
+            raise  # the files stay for whoever takes the operation up
         except Cancelled:
             self._end("Cancelled", "Cancelled; nothing was committed.")
+            self._service._forget_files(self._session)
         except BaseException as error:
             detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
             self._end("Errored", f"The import failed: {detail} Nothing was committed.")
+            self._service._forget_files(self._session)
             raise
-        finally:
+        else:
             self._service._forget_files(self._session)
 
     def _source(self, file: imports.FileRow) -> SourceFile:
@@ -544,9 +576,9 @@ def _check_name(name: str) -> None:
         raise BadRequestError(f"{name!r} is not a file name.")
 
 
-def _crc(file: ImportFile) -> int:
+def _crc(file: ImportFile) -> int | None:
     try:
-        return checksum.from_base64(file.crc32c) if file.crc32c else 0
+        return checksum.from_base64(file.crc32c) if file.crc32c else None
     except ValueError as error:
         raise BadRequestError(
             f"The checksum of {file.filename} is not base64 of four bytes: {error}."

@@ -17,13 +17,13 @@ class Links(Protocol):
 
     local: bool
     """Whether callers may name files of this machine by path."""
-    small_records: int
-    """Work of at most this many records is done before the call that asked for it returns."""
+    patience: float
+    """Seconds that a call waits for the work it asked for; where local, until it is done."""
 
     def download(self, key: str) -> DownloadSignedUrl:
         """Where a blob can be fetched."""
 
-    def upload(self, key: str, size: int, crc32c: int, mime: str) -> Upload:
+    def upload(self, key: str, size: int, crc32c: int | None, mime: str) -> Upload:
         """Where the bytes of a new blob are to be sent; they must have that size and sum."""
 
     def image(self, key: str | None, path: str | None) -> str:
@@ -34,7 +34,7 @@ class LocalLinks:
     """The embedded door: files are reached where they are."""
 
     local = True
-    small_records = 0
+    patience = 0.0
 
     def __init__(self, blobs: FolderBlobs) -> None:
         self._blobs = blobs
@@ -44,7 +44,7 @@ class LocalLinks:
         url = self._blobs.path(key).absolute().as_uri()
         return DownloadSignedUrl(method="GET", expiry_date=now_ms() + DAY_MS, url=url)
 
-    def upload(self, key: str, size: int, crc32c: int, mime: str) -> Upload:
+    def upload(self, key: str, size: int, crc32c: int | None, mime: str) -> Upload:
         """A ``file:`` address of the blob itself."""
         return Upload(method="PUT", url=self._blobs.path(key).absolute().as_uri(), headers={})
 

@@ -7,19 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 from annotary import routes
-from annotary.jobs import Jobs
+from annotary.jobs import Job, Jobs
 from annotary.model import Overview
 from annotary.service.annotations import AnnotationService
-from annotary.service.assets import AssetService, UploadService
+from annotary.service.assets import AssetService
 from annotary.service.exports import ExportService
 from annotary.service.imports import ImportService
 from annotary.service.links import Links, LocalLinks
 from annotary.service.operations import OperationService
 from annotary.service.projects import ProjectService, WorkspaceService
 from annotary.service.tags import OntologyService, TagService
+from annotary.service.uploads import UploadService
 from annotary.store import Store
 from annotary.store import imports as stored_imports
 from annotary.store import operations as stored_operations
+from annotary.store.database import SERVER
+from annotary.store.operations import OperationRow
 
 _ABANDONED_SECONDS = 3600.0
 
@@ -27,7 +30,14 @@ _ABANDONED_SECONDS = 3600.0
 class Service:
     """All that can be asked of a store; see ``annotary.routes`` for what that is."""
 
-    def __init__(self, store: Store, links: Links | None = None, jobs: Jobs | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        links: Links | None = None,
+        jobs: Jobs | None = None,
+        *,
+        resume: bool = False,
+    ) -> None:
         self.store = store
         self.links = links or LocalLinks(store.blobs)
         self.jobs = jobs or Jobs()
@@ -41,6 +51,7 @@ class Service:
         self.operations = OperationService(self)
         self.imports = ImportService(self)
         self.exports = ExportService(self)
+        self._resume = resume
         self.recover()
 
     def call(self, route: routes.Route, request: Any) -> Any:
@@ -48,11 +59,27 @@ class Service:
         method: Callable[[Any], Any] = getattr(getattr(self, route.noun), route.verb)
         return method(request)
 
+    def run(
+        self, operation: bytes, work: Callable[[Job], None], *, background: bool | None
+    ) -> None:
+        """Do an operation's work: here, or in the background and waiting as the door is patient.
+
+        ``background``: True returns at once, None waits at most ``links.patience`` seconds.
+        """
+        if self.links.local:
+            self.jobs.run(operation, work, background=bool(background))
+            return
+        self.jobs.run(operation, work, background=True)
+        if not background:
+            self.jobs.wait(operation, self.links.patience)
+
     def recover(self) -> None:
         """End the operations whose process is gone: nothing of them was done, and they say so.
 
         An import, an export or a delete is one transaction, or one file that appears whole; a
-        process that died in the middle has left the store as it was before.
+        process that died in the middle has left the store as it was before. A server takes up
+        what a dead server was working on instead: as the end of an operation is recorded in the
+        transaction that is its effect, what has no end has had no effect, and is done again.
         """
         with self.store.read() as db:
             left = [
@@ -60,9 +87,10 @@ class Service:
                 for each in stored_operations.unfinished(db)
                 if each.owner is not None and self.store.is_dead(each.owner)
             ]
-        if left:
+        lost = [each for each in left if not self._leave_or_take_up(each)]
+        if lost:
             with self.store.write() as db:
-                for each in left:
+                for each in lost:
                     done = _LOST.get(each.kind, "nothing of it was kept")
                     message = f"Interrupted: the process that ran it ended; {done}."
                     stored_operations.set_status(db, each.id, "Errored", message)
@@ -71,6 +99,17 @@ class Service:
                         overview: Overview = "Errored"
                         stored_imports.set_status(db, session, overview, message)
         self.store.blobs.delete_parts(time.time() - _ABANDONED_SECONDS)
+
+    def _leave_or_take_up(self, left: OperationRow) -> bool:
+        parts: dict[str, ExportService | ImportService | UploadService] = {
+            stored_operations.EXPORT: self.exports,
+            stored_operations.IMPORT: self.imports,
+            stored_operations.UPLOAD: self.uploads,
+        }
+        part = parts.get(left.kind)
+        if part is None or not (left.owner or "").startswith(SERVER):
+            return False
+        return part.resume(left) if self._resume else True
 
     def close(self, cancel: bool = False) -> None:
         """Finish what runs, or stop it, and close the store."""

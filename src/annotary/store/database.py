@@ -26,6 +26,9 @@ from annotary.store.blobs import FolderBlobs
 
 Database = sqlite3.Connection
 
+SERVER = "server-"
+"""How the owner of a store begins that is open in a server."""
+
 _BUSY_SECONDS = 60.0
 _CACHE_KIB = 64 * 1024
 
@@ -36,7 +39,7 @@ class Store:
     Raises :class:`StoreError` when the folder cannot be used or is of a newer version.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, serving: bool = False) -> None:
         self.home = home
         try:
             home.mkdir(parents=True, exist_ok=True)
@@ -48,7 +51,8 @@ class Store:
             ) from error
         self.path = home / "annotary.db"
         self.blobs = FolderBlobs(home / "blobs")
-        self.owner = uuid.uuid4().hex
+        # what a dead server was working on is left to the next server
+        self.owner = (SERVER if serving else "") + uuid.uuid4().hex
         self._lock = FileLock(home / "running" / f"{self.owner}.lock", thread_local=False)
         self._lock.acquire()
         self._local = threading.local()

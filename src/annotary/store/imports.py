@@ -106,6 +106,17 @@ def of_operation(db: Database, operation: bytes) -> SessionRow | None:
     return None if found is None else SessionRow(*found)
 
 
+def awaits(db: Database, id_: bytes, no: int, blob: str, now: int) -> bool:
+    """Whether a session still waits for its file number ``no``, which is to be the given blob."""
+    found = row(
+        db,
+        "SELECT 1 FROM import_sessions s JOIN import_files f ON f.session = s.no"
+        " WHERE s.id = ? AND s.overview = 'Queued' AND s.expiry > ? AND f.no = ? AND f.blob = ?",
+        (id_, now, no, blob),
+    )
+    return found is not None
+
+
 def waiting(db: Database) -> list[SessionRow]:
     """Sessions of any project that still wait for files."""
     found = rows(db, f"SELECT {_COLUMNS} FROM import_sessions WHERE overview = 'Queued'")

@@ -57,6 +57,12 @@ def find(db: Database, project_id: str) -> ProjectKey:
     return ProjectKey(found[0], raw)
 
 
+def by_number(db: Database, no: int) -> ProjectKey:
+    """The project with an internal number."""
+    (id_,) = row(db, "SELECT id FROM projects WHERE no = ?", (no,))
+    return ProjectKey(no, id_)
+
+
 def find_named(db: Database, name: str) -> list[ProjectKey]:
     """All projects with the given name."""
     found = rows(db, "SELECT no, id FROM projects WHERE name = ? ORDER BY no", (name,))

@@ -1,0 +1,110 @@
+"""Signed addresses: what carries one may send or fetch one file, for a while, without a key.
+
+A signature is an HMAC-SHA256 (RFC 2104) over the verb, the blob's key, when it expires and,
+for uploads, the size and CRC-32C that the bytes must have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from contextvars import ContextVar
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+from annotary import checksum
+from annotary.errors import ForbiddenError
+from annotary.ids import now_ms
+from annotary.model import DownloadSignedUrl, Upload
+from annotary.server.settings import Settings
+from annotary.store import Store, keys
+
+BASE: ContextVar[str] = ContextVar("base", default="")
+"""The address under which the caller of this request reaches the server."""
+
+_HOUR_MS = 3600 * 1000
+PREFIX = "/files/"
+
+
+class Permit(NamedTuple):
+    """What a signed address allows."""
+
+    method: str
+    key: str
+    expires: int
+    size: int | None = None
+    crc32c: int | None = None
+
+
+class SignedLinks:
+    """The links of the server; see :class:`annotary.service.links.Links`."""
+
+    local = False
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.patience = settings.patience_seconds
+        self._url = settings.url.rstrip("/")
+        self._life_ms = settings.link_seconds * 1000
+        with store.write() as db:
+            self._secret = keys.signing_key(db)
+
+    def download(self, key: str) -> DownloadSignedUrl:
+        """Where a blob can be fetched."""
+        permit = Permit("GET", key, now_ms() + self._life_ms)
+        return DownloadSignedUrl(method="GET", expiry_date=permit.expires, url=self._show(permit))
+
+    def upload(self, key: str, size: int, crc32c: int | None, mime: str) -> Upload:
+        """Where the bytes of a new blob are to be sent; they must have that size and sum."""
+        permit = Permit("PUT", key, now_ms() + self._life_ms, size, crc32c)
+        headers = {"content-type": mime}
+        if crc32c is not None:
+            headers["x-goog-hash"] = f"crc32c={checksum.to_base64(crc32c)}"
+        return Upload(
+            method="PUT", url=self._show(permit), headers=headers, expiry_date=permit.expires
+        )
+
+    def image(self, key: str | None, path: str | None) -> str:
+        """Where an image can be fetched; ``""`` for one that only stands on a disk somewhere."""
+        if key is None:
+            return ""
+        # whole hours, so that the address of an image stays the same for a while
+        expires = ((now_ms() + self._life_ms) // _HOUR_MS + 1) * _HOUR_MS
+        return self._show(Permit("GET", key, expires))
+
+    def verify(self, method: str, key: str, query: dict[str, str]) -> Permit:
+        """What a request's address allows. Raises :class:`ForbiddenError`."""
+        try:
+            size = query.get("size")
+            crc = query.get("crc32c")
+            permit = Permit(
+                "GET" if method == "HEAD" else method,
+                key,
+                int(query["expires"]),
+                None if size is None else int(size),
+                None if crc is None else int(crc),
+            )
+            given = query["signature"]
+        except (KeyError, ValueError):
+            raise ForbiddenError("The address is not signed.", hint=_HINT) from None
+        if not hmac.compare_digest(self._sign(permit).encode(), given.encode()):
+            raise ForbiddenError("The address's signature is wrong.", hint=_HINT)
+        if permit.expires < now_ms():
+            raise ForbiddenError("The address has expired.", hint=_HINT)
+        return permit
+
+    def _show(self, permit: Permit) -> str:
+        query: dict[str, str | int] = {"expires": permit.expires}
+        if permit.size is not None:
+            query["size"] = permit.size
+        if permit.crc32c is not None:
+            query["crc32c"] = permit.crc32c
+        query["signature"] = self._sign(permit)
+        base = self._url or BASE.get()
+        return f"{base}{PREFIX}{quote(permit.key)}?{urlencode(query)}"
+
+    def _sign(self, permit: Permit) -> str:
+        text = "\n".join("" if part is None else str(part) for part in permit)
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+_HINT = "Ask for a new one: addresses fit one file and one verb, and expire."

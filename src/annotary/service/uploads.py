@@ -1,0 +1,232 @@
+"""Uploads of asset files: asked for, sent, and then taken in as one operation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from annotary import ids, routes
+from annotary.errors import (
+    AnnotaryError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+)
+from annotary.imageheader import read_header
+from annotary.jobs import Job
+from annotary.model import (
+    AssetUploadFile,
+    AssetUploadMetadata,
+    AssetUploadSession,
+    AssetUploadTarget,
+    NewAsset,
+)
+from annotary.service.assets import check_filename, refuse_taken
+from annotary.service.part import ServicePart
+from annotary.store import assets, operations, projects, uploads
+from annotary.store.operations import OperationRow
+from annotary.store.projects import ProjectKey
+from annotary.store.uploads import SessionRow
+
+if TYPE_CHECKING:
+    from annotary.service.service import Service
+
+
+class UploadService(ServicePart):
+    """Upload sessions."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self._lock = threading.Lock()
+        # the files that sessions wait for, so that an arrival need not look at all of them
+        self._missing: dict[bytes, set[int]] = {}
+
+    # --- what callers ask for -----------------------------------------------------------------
+
+    def create(self, request: routes.CreateUploadSession) -> AssetUploadSession:
+        """Ask for places to send files to; files named by path (embedded) are taken at once."""
+        body = request.body
+        links = self.service.links
+        for file in body.assets:
+            check_filename(file.filename)
+            if file.path is not None and not links.local:
+                raise ForbiddenError("Files of the server cannot be named by path.")
+            if not -(1 << 31) <= file.crc32c < 1 << 31:
+                raise BadRequestError(
+                    f"The checksum of {file.filename} is {file.crc32c}.",
+                    hint="crc32c is the CRC-32C of the bytes as a signed 32-bit integer.",
+                )
+        names = [file.filename for file in body.assets]
+        if len(set(names)) < len(names):
+            raise BadRequestError("Two of the files have the same name.")
+        with self.store.write() as db:
+            project = self.project(db, request.project_id)
+            refuse_taken(db, project, names)
+            operation = operations.create(
+                db, project, operations.UPLOAD, self.store.owner, msgspec.json.encode(body)
+            )
+            session = uploads.create(db, project, operation.id, msgspec.json.encode(body))
+        targets = []
+        for number, file in enumerate(body.assets):
+            upload = None
+            if file.path is None:
+                key = asset_key(project, session, number)
+                upload = links.upload(key, file.size, file.crc32c % (1 << 32), file.mime)
+            targets.append(
+                AssetUploadTarget(
+                    metadata=AssetUploadMetadata(
+                        filename=file.filename, mime=file.mime, size=file.size, crc32c=file.crc32c
+                    ),
+                    upload=upload,
+                )
+            )
+        return AssetUploadSession(
+            id=ids.show("up", session), op_id=ids.show("op", operation.id), assets=targets
+        )
+
+    def cancel(self, request: routes.UploadSessionRef) -> routes.Cancelled:
+        """Give up an upload whose files have not all arrived."""
+        with self.store.write() as db:
+            project = self.project(db, request.project_id)
+            found = uploads.find(db, project, ids.parse("up", request.session_id))
+            operation = operations.find(db, project, found.operation)
+            if operation.overview not in {"Queued", "Running"}:
+                raise ConflictError(f"The upload has ended already: {operation.overview}.")
+            operations.set_status(db, operation.id, "Cancelled", "Upload cancelled.")
+        self._forget(project, found)
+        return routes.Cancelled(cancelled=True, id=request.session_id)
+
+    # --- as files arrive ----------------------------------------------------------------------
+
+    def arrived(self, project_id: str, session_id: str) -> bool:
+        """Take an upload in if all its files are there; answers whether they were."""
+        with self.store.read() as db:
+            project = self.project(db, project_id)
+            found = uploads.find(db, project, ids.parse("up", session_id))
+        return self._take_in(project, found)
+
+    def awaits(self, key: str) -> AssetUploadFile | None:
+        """The file that a blob is to be, where its session still waits for files."""
+        _, project, name = key.split("/")
+        session, _, number = name.partition("-")
+        with self.store.read() as db:
+            at = self.project(db, project)
+            found = uploads.find(db, at, bytes.fromhex(session))
+            if operations.find(db, at, found.operation).overview != "Queued":
+                return None
+        return found.files.assets[int(number)]
+
+    def received(self, key: str) -> None:
+        """A file has arrived as a blob; the last one of a session lets it be taken in."""
+        _, project, name = key.split("/")
+        session, _, number = name.partition("-")
+        raw = bytes.fromhex(session)
+        with self._lock:
+            left = self._missing.get(raw)
+            if left is not None:
+                left.discard(int(number))
+                if left:
+                    return
+        with self.store.read() as db:
+            at = self.project(db, project)
+            found = uploads.find(db, at, raw)
+        self._take_in(at, found)
+
+    def resume(self, operation: OperationRow) -> bool:
+        """Wait on for the files of a session whose process died."""
+        with self.store.write() as db:
+            operations.set_owner(db, operation.id, self.store.owner)
+            operations.set_status(
+                db, operation.id, "Queued", "Operation queued", owner=self.store.owner
+            )
+            project = projects.by_number(db, operation.project)
+            found = uploads.of_operation(db, operation.id)
+        if found is not None:
+            self._take_in(project, found)
+        return found is not None
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _take_in(self, project: ProjectKey, session: SessionRow) -> bool:
+        body = session.files
+        missing = {
+            number
+            for number, file in enumerate(body.assets)
+            if file.path is None
+            and not self.store.blobs.path(asset_key(project, session.id, number)).exists()
+        }
+        with self._lock:
+            if missing:
+                self._missing[session.id] = missing
+                return False
+            self._missing.pop(session.id, None)
+        with self.store.write() as db:
+            # of two last files that arrive at once, one begins
+            if operations.find(db, project, session.operation).overview != "Queued":
+                return True
+            operations.set_status(
+                db, session.operation, "Running", "Operation running", owner=self.store.owner
+            )
+        self._finish(project, session)
+        return True
+
+    def _finish(self, project: ProjectKey, session: SessionRow) -> None:
+        """Take in the files, all or none: read their sizes and register them.
+
+        A file that is no image fails the operation, which says so; the call does not raise.
+        """
+        operation, body = session.operation, session.files
+
+        def work(job: Job) -> None:
+            job.total = len(body.assets)
+            new: list[NewAsset] = []
+            keys: list[str] = []
+            try:
+                for number, file in enumerate(body.assets):
+                    key = asset_key(project, session.id, number)
+                    keys.append(key)
+                    new.append(self._take(key, file, body.groups))
+                    job.advance(1)
+                with self.store.write() as db:
+                    refuse_taken(db, project, [each.filename for each in new])
+                    assets.insert(db, project, new, blobs=keys)
+                    message = f"{len(new)} assets uploaded."
+                    operations.set_progress(db, operation, len(new), len(new))
+                    operations.set_status(db, operation, "Finished", message)
+            except Exception as error:
+                self._forget(project, session)
+                detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
+                with self.store.write() as db:
+                    operations.set_status(db, operation, "Errored", detail)
+
+        self.service.jobs.run(operation, work, background=False)
+
+    def _take(self, key: str, file: AssetUploadFile, groups: Sequence[str]) -> NewAsset:
+        blobs = self.store.blobs
+        if file.path is not None:
+            source = Path(file.path)
+            header = read_header(source, file.filename)
+            blobs.copy_in(key, source)
+        else:
+            header = read_header(blobs.path(key), file.filename)
+        return NewAsset(
+            filename=file.filename,
+            width=header.width,
+            height=header.height,
+            file_size=blobs.path(key).stat().st_size,
+            mime_type=header.mime or file.mime,
+            groups=list(groups),
+        )
+
+    def _forget(self, project: ProjectKey, session: SessionRow) -> None:
+        for number in range(len(session.files.assets)):
+            self.store.blobs.delete(asset_key(project, session.id, number))
+
+
+def asset_key(project: ProjectKey, session: bytes, number: int) -> str:
+    """The blob of a session's file."""
+    return f"assets/{project.hex}/{session.hex()}-{number}"

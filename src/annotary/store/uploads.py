@@ -1,0 +1,90 @@
+"""Upload sessions of asset files, and files that are sent in parts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from annotary import ids, routes
+from annotary.errors import ConflictError, NotFoundError
+from annotary.store.database import Database, row
+from annotary.store.projects import ProjectKey
+
+_files = msgspec.json.Decoder(routes.NewUploadSession)
+
+
+class SessionRow(msgspec.Struct):
+    """An upload session: its operation and the files it was made for."""
+
+    id: bytes
+    operation: bytes
+    files: routes.NewUploadSession
+
+
+def create(db: Database, project: ProjectKey, operation: bytes, request: bytes) -> bytes:
+    """Add a session; answers its id."""
+    id_ = ids.new_id()
+    db.execute(
+        "INSERT INTO upload_sessions (project, id, operation, request, created)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (project.no, id_, operation, request.decode(), ids.now_ms()),
+    )
+    return id_
+
+
+def find(db: Database, project: ProjectKey, id_: bytes) -> SessionRow:
+    """The session with an id. Raises :class:`ConflictError` as the public client expects."""
+    found = row(
+        db,
+        "SELECT id, operation, request FROM upload_sessions WHERE project = ? AND id = ?",
+        (project.no, id_),
+    )
+    if found is None:
+        raise ConflictError(f"There is no upload session {ids.show('up', id_)!r}.")
+    return SessionRow(found[0], found[1], _files.decode(found[2]))
+
+
+def of_operation(db: Database, operation: bytes) -> SessionRow | None:
+    """The session that an operation is of."""
+    found = row(
+        db, "SELECT id, operation, request FROM upload_sessions WHERE operation = ?", (operation,)
+    )
+    return None if found is None else SessionRow(found[0], found[1], _files.decode(found[2]))
+
+
+class MultipartRow(msgspec.Struct):
+    """A file of a session that is sent in parts, numbered from 1."""
+
+    id: bytes
+    session: bytes
+    file: int
+    parts: int
+
+
+def add_multipart(
+    db: Database, project: ProjectKey, session: bytes, file: int, parts: int
+) -> bytes:
+    """Begin to send a file in parts; answers the id."""
+    id_ = ids.new_id()
+    db.execute(
+        "INSERT INTO multipart_uploads (project, id, session, file, parts, created)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (project.no, id_, session, file, parts, ids.now_ms()),
+    )
+    return id_
+
+
+def find_multipart(db: Database, project: ProjectKey, id_: bytes) -> MultipartRow:
+    """A file in parts. Raises :class:`NotFoundError`."""
+    found = row(
+        db,
+        "SELECT id, session, file, parts FROM multipart_uploads WHERE project = ? AND id = ?",
+        (project.no, id_),
+    )
+    if found is None:
+        raise NotFoundError(f"There is no multipart upload {ids.show('mpu', id_)!r}.")
+    return MultipartRow(*found)
+
+
+def delete_multipart(db: Database, id_: bytes) -> None:
+    """Forget a file in parts."""
+    db.execute("DELETE FROM multipart_uploads WHERE id = ?", (id_,))
