@@ -113,7 +113,7 @@ def read_cursor(text: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError):
         raw = b""
     direction = raw[:1].decode("latin-1")
-    if direction not in {"n", "p"} or len(raw) < 2:
+    if direction not in {"n", "p"} or len(raw) != 17:
         raise BadRequestError(
             f"{text!r} is not a page cursor.",
             hint="Use next_page or prev_page of an earlier answer, or leave it out.",
