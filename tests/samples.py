@@ -127,7 +127,7 @@ def random_annotations(
             "bound": [],
         }
         x0, y0 = rng.uniform(0, 0.6, 2)
-        x1, y1 = (x0, y0) + rng.uniform(0.05, 0.39, 2)
+        x1, y1 = np.array([x0, y0]) + rng.uniform(0.05, 0.39, 2)
         match int(rng.integers(6)):
             case 0:
                 new |= {"bound_type": "Rectangle", "bound": [[x0, y0], [x1, y1]]}

@@ -1,0 +1,49 @@
+"""Whether a store agrees with itself, asked of its database and not of the code that wrote it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+CHECKS = {
+    "annotations miscounted by tag": """
+        SELECT t.name, t.annotations, COUNT(n.seq) FROM tags t
+        LEFT JOIN annotations n ON n.tag = t.no GROUP BY t.no HAVING t.annotations != COUNT(n.seq)
+    """,
+    "annotations missing from the index by asset": """
+        SELECT seq, asset FROM annotations EXCEPT SELECT seq, asset FROM asset_annotations
+    """,
+    "index entries of no annotation": """
+        SELECT seq, asset FROM asset_annotations EXCEPT SELECT seq, asset FROM annotations
+    """,
+    "annotations of no asset of their project": """
+        SELECT n.seq FROM annotations n LEFT JOIN assets a ON a.no = n.asset
+        AND a.project = n.project WHERE a.no IS NULL
+    """,
+    "annotations of no tag of their project": """
+        SELECT n.seq FROM annotations n LEFT JOIN tags t ON t.no = n.tag
+        AND t.project = n.project WHERE t.no IS NULL
+    """,
+    "assets of no project": """
+        SELECT a.no FROM assets a LEFT JOIN projects p ON p.no = a.project WHERE p.no IS NULL
+    """,
+    "groups of no asset": """
+        SELECT g.asset FROM asset_groups g LEFT JOIN assets a ON a.no = g.asset WHERE a.no IS NULL
+    """,
+    "objects in two images": """
+        SELECT grp FROM annotations WHERE grp IS NOT NULL GROUP BY grp
+        HAVING COUNT(DISTINCT asset) > 1
+    """,
+}
+
+
+def contradictions(home: Path) -> list[str]:
+    """What in the store's database contradicts itself; empty when nothing does."""
+    with closing(sqlite3.connect(home / "annotary.db")) as db:
+        found = [text for (text,) in db.execute("PRAGMA integrity_check") if text != "ok"]
+        for what, query in CHECKS.items():
+            rows = db.execute(query).fetchall()
+            if rows:
+                found.append(f"{what}: {rows[:5]}")
+    return found
