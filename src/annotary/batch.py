@@ -147,8 +147,11 @@ class RowSink:
         self.rejected = 0
         self.skipped = 0
         self.problems: list[Problem] = []
+        self.lost_places: list[Location] | None = None
+        """Where the records stand that were rejected or skipped; kept only if asked for."""
         self._flush = flush
         self._images: dict[str, int] = {}
+        self._sizes: dict[tuple[int, int], tuple[int, int]] = {}
         self._tags: dict[str, int] = {}
         self._clear()
 
@@ -174,7 +177,9 @@ class RowSink:
         if number is None:
             number = self._images[name] = len(self.image_names)
             self.image_names.append(name)
-            self.image_sizes.append((width, height))
+            size = (width, height)
+            # a million images have some hundred sizes
+            self.image_sizes.append(self._sizes.setdefault(size, size))
             self.image_at.append(at)
         return number
 
@@ -319,13 +324,19 @@ class RowSink:
         """One record that cannot be read: it is counted, and the session's policy decides."""
         self.records += 1
         self.rejected += 1
+        self._lose(at)
         self.problem(code, at, **values)
 
     def skip(self, code: str, at: int | Location, **values: Any) -> None:
         """One record that is well-formed but cannot be kept: counted and told as a warning."""
         self.records += 1
         self.skipped += 1
+        self._lose(at)
         self.problem(code, at, **values)
+
+    def _lose(self, at: int | Location) -> None:
+        if self.lost_places is not None:
+            self.lost_places.append(self.place(at))
 
     def problem(self, code: str, at: int | Location = NOWHERE, **values: Any) -> None:
         """A fault or a remark that concerns no record."""

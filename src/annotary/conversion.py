@@ -12,6 +12,7 @@ import numpy as np
 
 from annotary import matching
 from annotary.batch import AnnotationBatch
+from annotary.dataset import Output
 from annotary.exporting import ExportTag, export
 from annotary.format import Format
 from annotary.matching import Candidate, Match
@@ -103,10 +104,11 @@ class Conversion:
         on_error: OnError = "reject_session",
         keep: bool = True,
         progress: Callable[[int], None] | None = None,
+        rejects: Output | None = None,
     ) -> None:
         self.images = OpenImages(images)
         self._receiver = _SpoolReceiver(on_error, keep, progress)
-        reading = Reading(self.images, self._receiver)
+        reading = Reading(self.images, self._receiver, rejects=rejects)
         reading.read(sources, format_)
         self.log: ProblemLog = reading.log
         self.reports: list[FileReport] = reading.reports

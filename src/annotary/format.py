@@ -77,6 +77,10 @@ class Format:
     read_by: ClassVar[str] = ""
     project_types: ClassVar[tuple[str, ...]] = ()
     carries: ClassVar[Carries] = Carries()
+    header_lines: ClassVar[int | None] = None
+    """For text with one record a line: how many lines stand before the first record."""
+    record_paths: ClassVar[tuple[str, ...]] = ()
+    """For JSON and XML: where records stand, as pointers with ``*`` for any child."""
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

@@ -27,9 +27,7 @@ Point = list[float | int]
 """[x, y], or [x, y, visibility] in keypoints."""
 
 
-class Wire(
-    msgspec.Struct, rename="camel", omit_defaults=True, repr_omit_defaults=True
-):
+class Wire(msgspec.Struct, rename="camel", omit_defaults=True, repr_omit_defaults=True):
     """Base of all structs: camelCase on the wire; reads like a mapping too (``it["id"]``)."""
 
     def get(self, key: str, default: Any = None) -> Any:

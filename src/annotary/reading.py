@@ -16,12 +16,14 @@ import numpy as np
 
 from annotary.batch import KEYPOINTS, NO_ASSET, AnnotationBatch, Extra, RowSink
 from annotary.check import check
+from annotary.dataset import Output
 from annotary.format import Format
 from annotary.geometry import spread
 from annotary.matching import Match
 from annotary.model import FileReport, ImageMatch
 from annotary.problems import ERROR, NOWHERE, Location, Problem
 from annotary.recognise import Recognised, recognise
+from annotary.rejects import write_rejects
 from annotary.source import FileSet, SourceError, SourceFile
 
 _MATCHES_KEPT = 10_000
@@ -164,6 +166,9 @@ class FileReading:
             # one faulty part makes the whole object faulty
             lost = np.add.reduceat(bad, starts[:-1]) > 0
             self.faulty += int((lost & (assets[starts[:-1]] != NO_ASSET)).sum())
+            if rows.lost_places is not None:
+                first = batch.at[starts[:-1][lost]]
+                rows.lost_places += [rows.place(int(at)) for at in first.tolist()]
             keep = ~np.repeat(lost, np.diff(starts))
             if not keep.any():
                 return
@@ -224,7 +229,7 @@ class FileReading:
                         rule=found.rule,
                     )
                 )
-            if stated != (0, 0) and actual != (0, 0) and stated != actual:
+            if stated != (0, 0) and actual not in ((0, 0), stated):
                 self.refused[number] = 0
                 swapped = stated == (actual[1], actual[0])
                 self._why[number] = (
@@ -283,6 +288,7 @@ class Reading:
         check_attributes: Callable[[str, dict[str, Any]], list[tuple[str, dict[str, Any]]]]
         | None = None,
         progress: Callable[[int], None] | None = None,
+        rejects: Output | None = None,
     ) -> None:
         self.images = images
         self.receiver = receiver
@@ -292,6 +298,8 @@ class Reading:
         self.matches: list[ImageMatch] = []
         self.reports: list[FileReport] = []
         self._progress = progress
+        self.rejects = rejects
+        """Where records that are not kept are written again, as files of their own format."""
 
     def read(self, sources: Sequence[SourceFile], format_: Format | None = None) -> None:
         """Recognise and read all files, in the order given."""
@@ -320,8 +328,12 @@ class Reading:
             )
             return
         reading = FileReading(self, source, found.format)
+        if self.rejects is not None:
+            reading.rows.lost_places = []
         self.receiver.begin_file(reading)
         reading.read()
+        if self.rejects is not None and reading.rows.lost_places:
+            write_rejects(source, found.format, reading.rows.lost_places, self.rejects)
         if reading.broken:
             reading.report.role = "failed"
         self.reports.append(reading.report)

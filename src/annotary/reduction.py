@@ -265,7 +265,13 @@ class Reducer:
         """The outlines of masks along the edges of their pixels: rings, and holes if they may."""
         rows = batch.kind == BITMASK
         part = batch.take(rows)
-        images, tags, values, lengths, records, holes, ats = [], [], [], [], [], [], []
+        images: list[Any] = []
+        tags: list[Any] = []
+        values: list[Any] = []
+        lengths: list[int] = []
+        records: list[Any] = []
+        holes: list[bool] = []
+        ats: list[Any] = []
         extras: dict[int, Extra] = {}
         dropped_holes = 0
         for row in range(len(part)):

@@ -196,6 +196,8 @@ class ImportOptions(Wire, forbid_unknown_fields=True):
     on_error: model.OnError = "reject_session"
     create_assets: bool = False
     dry_run: bool = False
+    rejects: bool = False
+    """Write the records that are not kept again, as files of their own format."""
 
 
 class CreateImportSession(InProject):
@@ -397,6 +399,15 @@ ROUTES: dict[str, Route] = {
             AddImportFiles,
             model.ImportFiles,
             "editor",
+        ),
+        Route(
+            "imports.rejects",
+            "GET",
+            _SESSION + "/rejects",
+            ImportSessionRef,
+            model.DownloadSignedUrl,
+            "viewer",
+            True,
         ),
         Route("imports.logs", "GET", _SESSION + "/logs", ImportSessionRef, model.ImportSessionLog),
         # operations

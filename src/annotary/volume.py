@@ -136,19 +136,38 @@ def spans(chunk: Chunk) -> tuple[Ints, Ints]:
     return edges[::2][: stops.size], stops
 
 
-def voxels(chunk: Chunk, volume: Shape, first: int, end: int) -> Ints:
-    """The set voxels of a chunk in the slices ``first..end`` of its volume.
+class Mask:
+    """The voxels of one object, asked for slab by slab; a chunk is decoded once."""
 
-    They are numbered in C order from the first voxel of slice ``first``; no more than those of
-    the slab are ever unrolled.
-    """
+    def __init__(self, chunks: Sequence[Chunk], volume: Shape) -> None:
+        self._chunks = chunks
+        self._volume = volume
+        self._open: dict[int, tuple[Ints, Ints]] = {}
+
+    def voxels(self, first: int, end: int) -> Iterator[Ints]:
+        """The set voxels in the slices ``first..end``, chunk by chunk.
+
+        They are numbered in C order from the first voxel of slice ``first``; no more than those
+        of the slab are ever unrolled. Slabs must be asked for in order. Raises ``ValueError``
+        where the text of a chunk is wrong.
+        """
+        for number, chunk in enumerate(self._chunks):
+            begin, stop = chunk.offset[0], chunk.offset[0] + chunk.size[0]
+            if begin >= end or stop <= first:
+                continue
+            if number not in self._open:
+                self._open[number] = spans(chunk)
+            yield _unrolled(chunk, self._open[number], self._volume, first, end)
+            if stop <= end:
+                del self._open[number]
+
+
+def _unrolled(chunk: Chunk, found: tuple[Ints, Ints], volume: Shape, first: int, end: int) -> Ints:
     z, y, x = chunk.offset
     depth, height, width = chunk.size
-    low, high = max(first - z, 0), min(end - z, depth)
-    if low >= high:
-        return np.zeros(0, np.int64)
     area = height * width
-    starts, stops = (np.clip(edge, low * area, high * area) for edge in spans(chunk))
+    low, high = max(first - z, 0) * area, min(end - z, depth) * area
+    starts, stops = (np.clip(edge, low, high) for edge in found)
     lengths = stops - starts
     shift = starts - np.concatenate(([0], np.cumsum(lengths)[:-1]))
     index = np.arange(int(lengths.sum())) + np.repeat(shift, lengths)

@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+from xml.etree.ElementTree import XML, Element, ParseError, XMLPullParser
 from xml.parsers import expat
 
 from annotary.problems import Location
@@ -27,6 +27,8 @@ __all__ = ["Element", "XmlText", "root_name"]
 
 CHUNK = 1 << 18
 DEPTH = 64
+SMALL = 1 << 18
+"""Documents of so many bytes may be held as a whole."""
 
 _DECLARATION = re.compile(rb"\s*<\?xml\b[^>]*\?>")
 _ENCODING = re.compile(rb"\bencoding\s*=\s*[\"']([A-Za-z][\w.\-]*)[\"']")
@@ -88,13 +90,18 @@ class XmlText:
     def children(self, unfinished: frozenset[str] = frozenset()) -> Iterator[tuple[int, Element]]:
         """(number, element) of every child of the root, complete, in order; the root is -1.
 
-        The first item is the root itself, without its children. Where the text breaks, the
+        The first item is the root itself, for its attributes. Where the text breaks, the
         children before are handed out, then :class:`SourceError` is raised; a child that is
         open there is handed out first if its name is among ``unfinished``, with those of its
         own children that are complete.
         """
-        parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
         strip = self._buffer.find(b"xmlns") >= 0
+        whole = self._small_tree(strip)
+        if whole is not None:
+            yield -1, whole
+            yield from enumerate(whole)
+            return
+        parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
         path: list[Element] = []
         number = -1
         try:
@@ -124,6 +131,24 @@ class XmlText:
                     path[1].remove(path[2])
                 yield number + 1, path[1]
             raise _broken(error) from None
+
+    def _small_tree(self, strip: bool) -> Element | None:
+        """A small and faultless document as a whole: several times faster than piece by piece."""
+        if len(self._buffer) > SMALL:
+            return None
+        try:
+            root = XML(b"".join(self._chunks()))
+        except ParseError:
+            return None
+        depth, level = 1, list(root)
+        while level:
+            depth += 1
+            level = [child for element in level for child in element]
+        if depth > DEPTH:
+            return None
+        for element in root.iter() if strip else ():
+            element.tag = element.tag.rpartition("}")[2]
+        return root
 
     def _chunks(self) -> Iterator[bytes]:
         if self._skip:

@@ -34,6 +34,7 @@ ON_LOSS = click.Choice(["warn", "refuse", "allow"])
 )
 @click.option("--images", type=click.Path(exists=True), help="Upload these images first.")
 @click.option("--dry-run", is_flag=True, help="Report everything, commit nothing.")
+@click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
 @click.option("--show", default=10, show_default=True, help="How many problems to print; 0: all.")
 @common
 def import_(
@@ -45,6 +46,7 @@ def import_(
     create_assets: bool,
     images: str | None,
     dry_run: bool,
+    rejects: str | None,
     show: int,
 ) -> None:
     """Import annotation files, or folders of them, into a project.
@@ -65,6 +67,7 @@ def import_(
         on_error=on_error,
         create_assets=create_assets,
         dry_run=dry_run,
+        rejects=rejects is not None,
     )
     failed = None
     with Progress("Importing") as progress:
@@ -83,6 +86,8 @@ def import_(
         assert failed is not None
         raise failed
     logs = session.get_logs().logs
+    if rejects is not None:
+        session.download_rejects(rejects)
     if context.json:
         context.answer({"session": found, "logs": logs})
     else:
@@ -240,15 +245,22 @@ def convert(
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
 @click.option("--format", "format_", metavar="FORMAT", help="The files' format; else recognised.")
 @click.option("--images", type=click.Path(exists=True, file_okay=False), help="The images' folder.")
+@click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
 @click.option("--show", default=0, help="How many problems to print; 0: all.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def check(
-    paths: tuple[str, ...], format_: str | None, images: str | None, show: int, as_json: bool
+    paths: tuple[str, ...],
+    format_: str | None,
+    images: str | None,
+    rejects: str | None,
+    show: int,
+    as_json: bool,
 ) -> None:
     """Check annotation files and report every fault with its place; exit 1 if there are errors."""
     with errors(as_json):
         from annotary import formats
         from annotary.conversion import Conversion, sources_of
+        from annotary.output import FolderOutput
 
         with Progress("Checking") as progress:
             conversion = Conversion(
@@ -258,6 +270,7 @@ def check(
                 on_error="skip",
                 keep=False,
                 progress=progress.advance,
+                rejects=FolderOutput(Path(rejects)) if rejects else None,
             )
         if as_json:
             _print_json(_reading_data(conversion))
@@ -355,14 +368,12 @@ def _report_reading(conversion: Any, as_json: bool, show: int) -> None:
     if as_json:
         _print_json(_reading_data(conversion))
         return
-    count = 0
-    for problem in conversion.problems:
+    for count, problem in enumerate(conversion.problems):
         if show and count == show:
             rest = conversion.log.errors + conversion.log.warnings - show
             click.echo(f"... and {rest:,} more (--show 0 prints all).\n", err=True)
             break
         _print_problem(problem.level, problem.text)
-        count += 1
     click.echo(_reports_text(conversion.reports))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from annotary.cli.main import Context, common, errors, table
@@ -76,7 +78,7 @@ def revoke(context: Context, key_id: str) -> None:
     context.answer({"revoked": key_id}, f"Revoked {key_id}.")
 
 
-def _store(context: Context) -> object:
+def _store(context: Context) -> Any:
     """The embedded store itself: keys are managed where the data is, not over HTTP."""
     from annotary import BadRequestError
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryFile
+from pathlib import Path
 from typing import Any, overload
 
 from annotary import model, routes
@@ -13,7 +11,8 @@ from annotary.client.importsession import ImportSession
 from annotary.client.operations import Operations
 from annotary.client.structs import convert
 from annotary.client.transport import Transport
-from annotary.errors import AnnotaryError, BadRequestError, NotFoundError
+from annotary.client.unpacking import fetch_zip
+from annotary.errors import BadRequestError, NotFoundError
 
 AnnotationLike = model.NewAnnotation | Mapping[str, Any]
 
@@ -170,17 +169,8 @@ class Annotations:
         """
         found = self._export(op_id)
         assert found.download is not None
-        folder = Path(path).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile() as fetched:
-            self._transport.download(found.download.url, fetched)
-            fetched.seek(0)
-            with zipfile.ZipFile(fetched) as archive:
-                names = [info.filename for info in archive.infolist() if not info.is_dir()]
-                for name in names:
-                    _must_stay_inside(name)
-                archive.extractall(folder)
-        return model.LocalAnnotations(download_path=str(path), file_names=names)
+        names = fetch_zip(self._transport, found.download.url, Path(path))
+        return model.LocalAnnotations(download_path=str(path), file_names=list(names))
 
     def _export(self, op_id: str) -> model.ExportResult:
         request = routes.OperationRef(project_id=self._project_id, operation_id=op_id)
@@ -204,6 +194,7 @@ class Annotations:
         on_error: model.OnError = "reject_session",
         create_assets: bool = False,
         dry_run: bool = False,
+        rejects: bool = False,
     ) -> ImportSession:
         """Import annotation files::
 
@@ -217,13 +208,18 @@ class Annotations:
         ``on_error``: what a faulty record costs: the whole session (``reject_session``), its
         file (``reject_file``) or itself (``skip``). ``create_assets``: register images that the
         project does not have, with the sizes that the files state. ``dry_run``: report
-        everything, commit nothing.
+        everything, commit nothing. ``rejects``: keep the records that are not committed as files
+        of their own format, for ``session.download_rejects(path)``.
 
         Raises :class:`~annotary.errors.ImportFailedError` at the end of the block when the
         session was refused; ``session.get_logs()`` then has every problem.
         """
         options = routes.ImportOptions(
-            format=format, on_error=on_error, create_assets=create_assets, dry_run=dry_run
+            format=format,
+            on_error=on_error,
+            create_assets=create_assets,
+            dry_run=dry_run,
+            rejects=rejects,
         )
         created: model.ImportSession = self._transport.call(
             "imports.create",
@@ -270,9 +266,3 @@ def _nested(given: Any) -> Any:
     if isinstance(given, Mapping) and isinstance(given.get("options"), Mapping):
         return {**given, "options": convert(given["options"], model.ExportOptions, "options")}
     return given
-
-
-def _must_stay_inside(name: str) -> None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name.split("/", maxsplit=1)[0]:
-        raise AnnotaryError(f"The export holds a file that would leave its folder: {name!r}.")

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from annotary import routes
 from annotary.client.project import Project
@@ -124,8 +124,11 @@ def _open(home: Path) -> Service:
     with _opening:
         place = home.absolute()
         found = _services.get(place)
-        if found is None:
-            found = _services[place] = Service(Store(home))
+        if found is None or found.store.closed:
+            store = Store(home)
+            found = _services[place] = Service(store)
+            # with the last client of the folder the store is let go of; at exit, see below
+            finalize(found, store.close).atexit = False
         return found
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from annotary import checksum, formats, model, routes
 from annotary.client.operations import ENDED
 from annotary.client.transport import Transport
+from annotary.client.unpacking import fetch_zip
 from annotary.errors import BadRequestError, ImportFailedError, NotFoundError
 
 _PER_CALL = 1000
@@ -190,6 +191,16 @@ class ImportSession:
         found: model.ImportSessionLog = self._transport.call("imports.logs", request)
         return found
 
+    def download_rejects(self, path: str | os.PathLike[str]) -> Sequence[str]:
+        """Fetch the records that were not kept into the folder ``path``; answers the files.
+
+        They are valid files of their own format, to be mended and imported again. Needs
+        ``create_import_session(rejects=True)``. Empty when every record was kept.
+        """
+        request = routes.ImportSessionRef(project_id=self._project_id, session_id=self.id)
+        found: model.DownloadSignedUrl = self._transport.call("imports.rejects", request)
+        return fetch_zip(self._transport, found.url, Path(path))
+
     def _patch(self, condition: str, status: str) -> None:
         body = routes.SessionPatch(
             status=model.ConditionsPatch(
@@ -223,7 +234,7 @@ def walk(folder: Path) -> Iterator[Path]:
     endings = tuple(formats.extensions())
     seen: set[tuple[int, int]] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
-        place = os.stat(root)
+        place = Path(root).stat()
         if (place.st_dev, place.st_ino) in seen:
             warnings.warn(f"{root} is linked twice and was read once.", stacklevel=2)
             folders[:] = []

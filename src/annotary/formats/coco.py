@@ -74,6 +74,7 @@ class Coco(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    record_paths = ("/annotations/*",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

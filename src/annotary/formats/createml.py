@@ -53,6 +53,7 @@ class CreateMl(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection", "Classification")
+    record_paths = ("/*/annotations/*", "/*/annotation/*")
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

@@ -35,6 +35,7 @@ class CsvClassification(Format):
     reads = True
     writes = True
     project_types = ("Classification",)
+    header_lines = 1
     carries = Carries(
         classification="Classification", empty_images=False, classes=False, unit="none"
     )

@@ -44,6 +44,7 @@ class CsvFourCorner(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    header_lines = 1
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

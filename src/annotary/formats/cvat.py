@@ -81,6 +81,7 @@ class Cvat(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection", "Classification", "Keypoint")
+    record_paths = ("/annotations/image/*", "/annotations/track")
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",
@@ -294,6 +295,12 @@ class _Shapes:
         said = (extra.properties if extra else None) or {}
         numbers = self.numbers[self.starts[row] : self.starts[row + 1]]
         inside = ""
+        if kind == RECTANGLE and extra is None:
+            x0, y0, x1, y1 = numbers
+            return (
+                f'    <box label={self.labels[self.tags[row]]} source="manual" occluded="0"'
+                f' xtl="{x0}" ytl="{y0}" xbr="{x1}" ybr="{y1}" z_order="0"/>\n'
+            )
         if kind == RECTANGLE:
             name = "box"
             x0, y0, x1, y1 = numbers

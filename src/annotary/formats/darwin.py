@@ -89,6 +89,7 @@ class Darwin(Format):
     extensions = (".json",)
     reads = True
     writes = True
+    record_paths = ("/annotations/*",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",

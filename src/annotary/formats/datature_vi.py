@@ -39,6 +39,7 @@ class DatatureVi(Format):
     family = "datature"
     extensions = (".jsonl",)
     reads = True
+    header_lines = 0
     carries = Carries()
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

@@ -64,6 +64,7 @@ class Datumaro(Format):
     extensions = (".json",)
     reads = True
     writes = True
+    record_paths = ("/items/*/annotations/*",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",

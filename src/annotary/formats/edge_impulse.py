@@ -43,6 +43,7 @@ class EdgeImpulse(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    record_paths = ("/boundingBoxes/*/*",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

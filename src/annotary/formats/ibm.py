@@ -43,6 +43,7 @@ class Ibm(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection", "Classification")
+    record_paths = ("/annotations/*/*",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

@@ -95,6 +95,7 @@ class Kitti(Format):
     reads = True
     writes = True
     project_types: ClassVar[tuple[str, ...]] = ("ObjectDetection",)
+    header_lines = 0
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

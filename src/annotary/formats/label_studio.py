@@ -85,6 +85,7 @@ class LabelStudio(Format):
     reads = True
     writes = True
     Options = Options
+    record_paths = ("/*/annotations/*/result/*", "/*/completions/*/result/*", "/*/label/*")
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",

@@ -48,6 +48,7 @@ class LabelStudioCsv(Format):
     name = "label_studio_csv"
     title = "Label Studio CSV"
     extensions = (".csv", ".tsv")
+    header_lines = 1
     reads = True
     project_types = ("ObjectDetection", "Classification")
 

@@ -59,6 +59,7 @@ class Labelbox(Format):
     family = "labelbox"
     extensions = (".ndjson", ".json", ".jsonl")
     reads = True
+    header_lines = 0
     carries = Carries()
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

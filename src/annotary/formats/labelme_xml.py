@@ -58,6 +58,7 @@ class LabelMeXml(Format):
     extensions = (".xml",)
     reads = True
     project_types = ("ObjectDetection",)
+    record_paths = ("/annotation/object",)
     carries = Carries()
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

@@ -53,6 +53,7 @@ class OpenImagesCsv(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    header_lines = 1
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

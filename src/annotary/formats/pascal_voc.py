@@ -78,6 +78,7 @@ class PascalVoc(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    record_paths = ("/annotation/object",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",

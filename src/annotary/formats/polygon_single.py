@@ -82,6 +82,7 @@ class PolygonSingle(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    record_paths = ("/shapes/*",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",
@@ -104,16 +105,27 @@ class PolygonSingle(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read one image's shapes."""
+        rows.locate = lambda at: _place(source, at)
+        try:
+            file = _DECODE(source.buffer)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._read_faulty(source, rows)
+            return
+        shapes = list(enumerate(file.shapes))
+        rows.normalized = _are_fractions(shapes)
+        _Image(source, rows, file).read(shapes)
+
+    def _read_faulty(self, source: SourceFile, rows: RowSink) -> None:
+        """Read a file that does not decode as a whole, shape by shape."""
         if source.json is None or "shapes" not in source.json.members:
             raise doc.broken(source)
-        rows.locate = lambda at: _place(source, at)
         shapes: list[tuple[int, dict[str, Any]]] = []
         try:
             member = source.json.members["shapes"]
             shapes.extend(doc.records(source, member, rows, "shape", ("shapes",)))
         finally:  # also when the text breaks off: what stands before it is read
             rows.normalized = _are_fractions(shapes)
-            _Image(source, rows).read(shapes)
+            _Image(source, rows, _members(source)).read(shapes)
 
     def write(self, data: Dataset, out: Output) -> None:
         """Write one file per image."""
@@ -127,6 +139,27 @@ class PolygonSingle(Format):
 
 
 # --- reading ----------------------------------------------------------------------------------
+
+
+class _File(msgspec.Struct):
+    """What is read of a file; its image data is passed over."""
+
+    shapes: list[dict[str, Any]]
+    imagePath: Any = None  # noqa: N815 - as the file has it
+    imageWidth: Any = None  # noqa: N815
+    imageHeight: Any = None  # noqa: N815
+    flags: Any = None
+
+
+_DECODE = msgspec.json.Decoder(_File).decode
+
+
+def _members(source: SourceFile) -> _File:
+    """The members beside the shapes, as far as they can be read."""
+    path, width, height, flags = [
+        doc.member_value(source, key) for key in ("imagePath", "imageWidth", "imageHeight", "flags")
+    ]
+    return _File([], path, width, height, flags)
 
 
 def _place(source: SourceFile, at: int) -> Location:
@@ -155,15 +188,15 @@ def _are_fractions(shapes: list[tuple[int, dict[str, Any]]]) -> bool:
 class _Image:
     """The image of a file, and its shapes on their way into the rows."""
 
-    def __init__(self, source: SourceFile, rows: RowSink) -> None:
-        self.source = source
+    def __init__(self, source: SourceFile, rows: RowSink, file: _File) -> None:
         self.rows = rows
-        path = doc.member_value(source, "imagePath")
+        self.file = file
+        path = file.imagePath
         name = path.replace("\\", "/") if isinstance(path, str) else ""
         while name.startswith(("../", "./")):
             name = name.partition("/")[2]
-        self.width = doc.pixels(doc.member_value(source, "imageWidth"))
-        self.height = doc.pixels(doc.member_value(source, "imageHeight"))
+        self.width = doc.pixels(file.imageWidth)
+        self.height = doc.pixels(file.imageHeight)
         if not (self.width and self.height):
             self.width = self.height = 0
         place = Location(line=1)
@@ -181,7 +214,7 @@ class _Image:
                 self.rows.skip(skipped.code, index, **skipped.values)
 
     def _flags(self) -> None:
-        flags = doc.member_value(self.source, "flags")
+        flags = self.file.flags
         for name, flag in flags.items() if isinstance(flags, dict) else ():
             tag = self.rows.tag(name)
             if flag is True:

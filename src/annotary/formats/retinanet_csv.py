@@ -38,6 +38,7 @@ class RetinanetCsv(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    header_lines = 0
     carries = Carries(
         rectangle="Rectangle", polygon="Rectangle", bitmask="Rectangle", class_numbers="dense"
     )

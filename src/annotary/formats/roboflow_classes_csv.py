@@ -37,6 +37,7 @@ class RoboflowClassesCsv(Format):
     reads = True
     writes = True
     project_types = ("Classification",)
+    header_lines = 1
     carries = Carries(classification="Classification", unit="none")
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

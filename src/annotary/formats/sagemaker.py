@@ -37,6 +37,7 @@ class SageMaker(Format):
     family = "sagemaker"
     extensions = (".manifest", ".jsonl", ".json")
     reads = True
+    header_lines = 0
     carries = Carries()
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

@@ -93,6 +93,7 @@ class Supervisely(Format):
     extensions = (".json",)
     reads = True
     writes = True
+    record_paths = ("/objects/*",)
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",

@@ -35,6 +35,7 @@ class TensorflowCsv(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    header_lines = 1
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

@@ -65,6 +65,7 @@ class Via(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection", "Keypoint", "Classification")
+    record_paths = ("/_via_img_metadata/*/regions/*", "/*/regions/*")
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",

@@ -30,6 +30,7 @@ class ViaCsv(Format):
     name = "via_csv"
     title = "VGG Image Annotator CSV"
     extensions = (".csv",)
+    header_lines = 1
     reads = True
     project_types = ("ObjectDetection", "Keypoint", "Classification")
 

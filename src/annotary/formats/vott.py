@@ -62,6 +62,7 @@ class Vott(Format):
     reads = True
     writes = True
     project_types = ("ObjectDetection",)
+    record_paths = ("/assets/*/regions/*", "/regions/*")
     carries = Carries(
         rectangle="Rectangle",
         polygon="Polygon",

@@ -89,6 +89,7 @@ class YoloDarknet(Format):
     reads = True
     writes = True
     project_types: ClassVar[tuple[str, ...]] = ("ObjectDetection",)
+    header_lines = 0
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

@@ -75,6 +75,7 @@ class YoloKerasPytorch(Format):
     reads = True
     writes = True
     project_types: ClassVar[tuple[str, ...]] = ("ObjectDetection",)
+    header_lines = 0
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

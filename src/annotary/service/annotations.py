@@ -21,7 +21,8 @@ from annotary.model import (
 from annotary.service import bounds
 from annotary.service.attributes import public_values, values_by_name
 from annotary.service.part import ServicePart, clamp_limit
-from annotary.store import annotations, assets, operations, tags
+from annotary.store import annotations as stored
+from annotary.store import assets, operations, tags
 from annotary.store.annotations import AnnotationRow, Inserter
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -46,7 +47,7 @@ class AnnotationService(ServicePart):
             numbers = None
             if request.asset_id:
                 numbers = [self.asset(db, project, each).no for each in request.asset_id]
-            found = annotations.page(
+            found = stored.page(
                 db, project, limit=limit + 1, direction=direction, after=after, assets=numbers
             )
             known = {tag.no: tag for tag in tags.all_of(db, project)}
@@ -109,7 +110,7 @@ class AnnotationService(ServicePart):
             group = found.group
             if changes.group is not _UNSET:
                 group = None if changes.group is None else ids.parse("annot", changes.group)
-            annotations.update(
+            stored.update(
                 db,
                 found,
                 tag=tag.no,
@@ -128,7 +129,7 @@ class AnnotationService(ServicePart):
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             found = self._find(db, project, request.annotation_id)
-            _, _, counts = annotations.delete(db, project, [found.id])
+            _, _, counts = stored.delete(db, project, [found.id])
             tags.count(db, counts)
         return DeleteResponse(deleted=True, id=ids.show("annot", found.id))
 
@@ -148,7 +149,7 @@ class AnnotationService(ServicePart):
             project = self.project(db, request.project_id)
             operation = operations.create(db, project, operations.DELETE, self.store.owner)
         with self.store.write() as db:
-            removed, unknown, counts = annotations.delete(db, project, list(wanted))
+            removed, unknown, counts = stored.delete(db, project, list(wanted))
             tags.count(db, counts)
             message = f"{removed} annotations deleted."
             operations.set_progress(db, operation.id, removed, removed)
@@ -159,14 +160,14 @@ class AnnotationService(ServicePart):
     # --- inside -----------------------------------------------------------------------------
 
     def _find(self, db: Database, project: ProjectKey, annotation_id: str) -> AnnotationRow:
-        found = annotations.find(db, project, ids.parse("annot", annotation_id))
+        found = stored.find(db, project, ids.parse("annot", annotation_id))
         if found is None:
             raise NotFoundError(f"There is no annotation {annotation_id!r} in the project.")
         return found
 
     def _create(
         self, db: Database, project: ProjectKey, new: Sequence[NewAnnotation]
-    ) -> list[Annotation]:
+    ) -> Sequence[Annotation]:
         if not new:
             return []
         names = list(dict.fromkeys(each.tag for each in new))
@@ -227,7 +228,7 @@ class AnnotationService(ServicePart):
         inserter = Inserter(db, project)
         created = inserter.add(batch, groups)
         tags.count(db, inserter.finish())
-        found = annotations.find_many(db, project, created)
+        found = stored.find_many(db, project, created)
         by_number = {tag.no: tag for tag in known.values()}
         return [public(project, each, by_number, False) for each in found]
 

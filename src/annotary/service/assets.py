@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 
 import msgspec
@@ -19,7 +20,8 @@ from annotary.model import (
     PaginationResponse,
 )
 from annotary.service.part import ServicePart, clamp_limit
-from annotary.store import annotations, assets, tags
+from annotary.store import annotations as stored
+from annotary.store import assets, tags
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -103,7 +105,7 @@ class AssetService(ServicePart):
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             found = self.asset(db, project, request.asset_id)
-            tags.count(db, annotations.delete_of_asset(db, found.no))
+            tags.count(db, stored.delete_of_asset(db, found.no))
             assets.delete(db, found)
         if found.blob is not None:
             self.store.blobs.delete(found.blob)
@@ -116,7 +118,7 @@ class AssetService(ServicePart):
 
     def _public(
         self, db: Database, project: ProjectKey, found: Sequence[AssetRow]
-    ) -> Sequence[Asset]:
+    ) -> builtins.list[Asset]:
         names = {tag.no: tag.name for tag in tags.all_of(db, project)}
         image = self.service.links.image
         return [assets.describe(db, project, a, image(a.blob, a.path), names) for a in found]

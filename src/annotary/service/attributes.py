@@ -124,7 +124,7 @@ class AttributeBook:
 
     def learnt(self, tag: TagRow) -> list[NewOntologyAttribute] | None:
         """The tag's attributes with those that were learnt, or None when there are none."""
-        new = {n: k for n, k in self._seen.get(tag.name, {}).items()}
+        new = self._seen.get(tag.name)
         if not new:
             return None
         kept = [

@@ -16,7 +16,8 @@ from annotary.jobs import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest, ExportRequest, ExportResult, Operation
 from annotary.output import ZipOutput
 from annotary.service.part import ServicePart
-from annotary.store import Store, annotations, assets, operations, projects, tags
+from annotary.store import Store, assets, operations, projects, tags
+from annotary.store import annotations as stored
 from annotary.store.database import Database
 from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
@@ -147,7 +148,7 @@ class StoreOrigin:
         self.names = [each[2] for each in listing]
         self.widths = np.array([each[3] for each in listing], np.int64)
         self.heights = np.array([each[4] for each in listing], np.int64)
-        self.ids = [ids.show("asset", each[1]) for each in listing]
+        self.ids: Sequence[str] = [ids.show("asset", each[1]) for each in listing]
         self.groups: Sequence[Sequence[str]] = ()
         found = tags.all_of(db, project)
         self._tags = {tag.no: place for place, tag in enumerate(found)}
@@ -159,7 +160,7 @@ class StoreOrigin:
 
     def scan(self, images: Sequence[int]) -> Iterator[AnnotationBatch]:
         """Annotations of the images, in their order."""
-        return annotations.scan(self._db, [self._numbers[i] for i in images], self._tags)
+        return stored.scan(self._db, [self._numbers[i] for i in images], self._tags)
 
     def read_image(self, image: int) -> bytes | None:
         """The bytes of an image's file, where the store has it or knows its path."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from annotary.errors import (
     ForbiddenError,
     ImportFailedError,
     InternalServerError,
+    NotFoundError,
 )
 from annotary.jobs import Cancelled, HandedBack, Job
 from annotary.matching import Candidate, Match
 from annotary.model import (
+    DownloadSignedUrl,
     ImportFile,
     ImportFiles,
     ImportFileTarget,
@@ -32,6 +35,7 @@ from annotary.model import (
     NewAsset,
     Skeleton,
 )
+from annotary.output import ZipOutput
 from annotary.problems import Problem
 from annotary.reading import FileReading, Reading
 from annotary.service.attributes import AttributeBook
@@ -94,6 +98,19 @@ class ImportService(ServicePart):
                 logs=imports.logs(db, session),
             )
 
+    def rejects(self, request: routes.ImportSessionRef) -> DownloadSignedUrl:
+        """Where to fetch the zip of records that were not kept, as files of their own format."""
+        with self.store.read() as db:
+            _, session = self._find(db, request)
+        key = rejects_key(session)
+        if not self.store.blobs.path(key).exists():
+            raise NotFoundError(
+                "The import session has no rejects.",
+                hint="Ask for them when it is created (rejects=True); a session in which every "
+                "record was kept has none.",
+            )
+        return self.service.links.download(key)
+
     def add_files(self, request: routes.AddImportFiles) -> ImportFiles:
         """Announce files; answers where to send the bytes of each."""
         new = request.body.files
@@ -149,7 +166,7 @@ class ImportService(ServicePart):
                 imports.set_status(
                     db, session, "Cancelled", "Cancelled by the caller; nothing was committed."
                 )
-            self._forget_files(session)
+            self.forget_files(session)
         elif reached.get("FilesInserted") == "Reached":
             self.start(reference, request.body.background)
         return self.get(reference)
@@ -213,9 +230,15 @@ class ImportService(ServicePart):
         if session.expiry < ids.now_ms():
             raise ConflictError("The import session has expired.", hint="Create a new session.")
 
-    def _forget_files(self, session: SessionRow) -> None:
+    def forget_files(self, session: SessionRow) -> None:
+        """Remove the files that were sent for a session."""
         folder = self.store.blobs.root / "imports" / session.id.hex()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def rejects_key(session: SessionRow) -> str:
+    """The blob that holds a session's rejects."""
+    return f"rejects/{session.id.hex()}.zip"
 
 
 class ImportRun:
@@ -248,14 +271,14 @@ class ImportRun:
             raise  # the files stay for whoever takes the operation up
         except Cancelled:
             self._end("Cancelled", "Cancelled; nothing was committed.")
-            self._service._forget_files(self._session)
+            self._service.forget_files(self._session)
         except BaseException as error:
             detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
             self._end("Errored", f"The import failed: {detail} Nothing was committed.")
-            self._service._forget_files(self._session)
+            self._service.forget_files(self._session)
             raise
         else:
-            self._service._forget_files(self._session)
+            self._service.forget_files(self._session)
 
     def _source(self, file: imports.FileRow) -> SourceFile:
         path = Path(file.path) if file.path is not None else self._store.blobs.path(file.blob or "")
@@ -282,7 +305,7 @@ class ImportRun:
 
     def _commit(self, sources: Sequence[SourceFile], missing: Sequence[Problem], job: Job) -> None:
         options = self._options
-        with self._store.write() as db:
+        with self._store.write() as db, self._rejects() as rejects:
             receiver = StoreReceiver(db, self._project, options, job)
             book = AttributeBook(tags.all_of(db, self._project))
             reading = Reading(
@@ -290,6 +313,7 @@ class ImportRun:
                 receiver,
                 project_tags=[tag.name for tag in tags.all_of(db, self._project)],
                 check_attributes=book.check,
+                rejects=rejects,
             )
             bad = {problem.file for problem in missing}
             for problem in missing:
@@ -309,6 +333,16 @@ class ImportRun:
             operations.set_progress(db, self._operation, report.records, report.records)
             operations.set_status(db, self._operation, overview, message)
         reading.log.close()
+
+    @contextmanager
+    def _rejects(self) -> Iterator[ZipOutput | None]:
+        if not self._options.rejects:
+            yield None
+            return
+        with self._store.blobs.create(rejects_key(self._session)) as stream:
+            out = ZipOutput(stream)
+            yield out
+            out.close()
 
     def _end(self, overview: Any, message: str) -> None:
         with self._store.write() as db:

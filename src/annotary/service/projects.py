@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from annotary import routes
 from annotary.errors import ValidationError
 from annotary.model import DeleteResponse, Project, ProjectUser, Workspace
@@ -63,7 +65,7 @@ class ProjectService(ServicePart):
             self.store.blobs.delete(key)
         return DeleteResponse(deleted=True, id=project.text)
 
-    def users(self, request: routes.InProject) -> list[ProjectUser]:
+    def users(self, request: routes.InProject) -> Sequence[ProjectUser]:
         """Who has access: the store's owner."""
         with self.store.read() as db:
             self.project(db, request.project_id)

@@ -11,7 +11,7 @@ from annotary.jobs import Job, Jobs
 from annotary.model import Overview
 from annotary.service.annotations import AnnotationService
 from annotary.service.assets import AssetService
-from annotary.service.exports import ExportService
+from annotary.service.exports import ExportService, export_key
 from annotary.service.imports import ImportService
 from annotary.service.links import Links, LocalLinks
 from annotary.service.operations import OperationService
@@ -98,7 +98,20 @@ class Service:
                     if session is not None:
                         overview: Overview = "Errored"
                         stored_imports.set_status(db, session, overview, message)
+        for each in lost:
+            self._forget_files(each)
+        self.store.forget_the_dead()
         self.store.blobs.delete_parts(time.time() - _ABANDONED_SECONDS)
+
+    def _forget_files(self, lost: OperationRow) -> None:
+        """Remove the files that a lost operation had been given, or had made."""
+        if lost.kind == stored_operations.EXPORT:
+            self.store.blobs.delete(export_key(lost.id))
+        if lost.kind == stored_operations.IMPORT:
+            with self.store.read() as db:
+                session = stored_imports.of_operation(db, lost.id)
+            if session is not None:
+                self.imports.forget_files(session)
 
     def _leave_or_take_up(self, left: OperationRow) -> bool:
         parts: dict[str, ExportService | ImportService | UploadService] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from annotary import routes
@@ -17,12 +19,12 @@ from annotary.store.projects import ProjectKey
 class TagService(ServicePart):
     """Tags; every change answers the full list."""
 
-    def list(self, request: routes.InProject) -> list[Tag]:
+    def list(self, request: routes.InProject) -> Sequence[Tag]:
         """The project's tags in their order."""
         with self.store.read() as db:
             return _public(db, self.project(db, request.project_id))
 
-    def create(self, request: routes.CreateTag) -> list[Tag]:
+    def create(self, request: routes.CreateTag) -> Sequence[Tag]:
         """Add a tag at the end of the list."""
         with self.store.write() as db:
             project = self.project(db, request.project_id)
@@ -30,7 +32,7 @@ class TagService(ServicePart):
             tags.create(db, project, body.name, body.color, body.description)
             return _public(db, project)
 
-    def update(self, request: routes.UpdateTag) -> list[Tag]:
+    def update(self, request: routes.UpdateTag) -> Sequence[Tag]:
         """Change a tag's name, color or description."""
         with self.store.write() as db:
             project = self.project(db, request.project_id)
@@ -49,7 +51,7 @@ class TagService(ServicePart):
             tags.delete(db, tags.by_index(db, project, request.index))
         return DeleteResponse(deleted=True, id=str(request.index))
 
-    def merge(self, request: routes.MergeTags) -> list[Tag]:
+    def merge(self, request: routes.MergeTags) -> Sequence[Tag]:
         """Give the annotations of the tag ``index`` to the tag ``into`` and remove the first."""
         if request.index == request.into:
             raise BadRequestError("A tag cannot be merged into itself.")
@@ -108,5 +110,5 @@ def _check_attribute(attribute: NewOntologyAttribute, seen: set[str]) -> None:
             raise ValidationError(f"The default of the attribute {name!r} is wrong: {fault}.")
 
 
-def _public(db: Database, project: ProjectKey) -> list[Tag]:
+def _public(db: Database, project: ProjectKey) -> Sequence[Tag]:
     return [tag.public for tag in tags.all_of(db, project)]

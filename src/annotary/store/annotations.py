@@ -50,7 +50,8 @@ _SELECT = (
 
 def _row(found: Any) -> AnnotationRow:
     extra = found[12]
-    return AnnotationRow(*found[:12], _extra.decode(extra) if extra is not None else None)
+    decoded = _extra.decode(extra) if extra is not None else None
+    return AnnotationRow(*found[:12], decoded)  # type: ignore[call-arg]
 
 
 class Inserter:

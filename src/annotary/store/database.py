@@ -29,6 +29,8 @@ Database = sqlite3.Connection
 SERVER = "server-"
 """How the owner of a store begins that is open in a server."""
 
+_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError)
+"""Errors of SQLite that are a fault of this package, not of the file."""
 _BUSY_SECONDS = 60.0
 _CACHE_KIB = 64 * 1024
 
@@ -52,9 +54,7 @@ class Store:
         self.path = home / "annotary.db"
         self.blobs = FolderBlobs(home / "blobs")
         # what a dead server was working on is left to the next server
-        self.owner = (SERVER if serving else "") + uuid.uuid4().hex
-        self._lock = FileLock(home / "running" / f"{self.owner}.lock", thread_local=False)
-        self._lock.acquire()
+        self.owner, self._lock = self._own_lock(SERVER if serving else "")
         self._local = threading.local()
         self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._writing = threading.RLock()
@@ -74,9 +74,13 @@ class Store:
         if db.in_transaction:
             yield db
             return
-        db.execute("BEGIN")
         try:
+            db.execute("BEGIN")
             yield db
+        except _OURS:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise self._explain(error) from error
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")
@@ -97,12 +101,11 @@ class Store:
                 raise RuntimeError("a write transaction inside another transaction")
             try:
                 db.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise self._explain(error) from error
-            try:
                 yield db
                 db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except _OURS:
+                raise
+            except sqlite3.DatabaseError as error:
                 raise self._explain(error) from error
             finally:
                 if db.in_transaction:
@@ -120,6 +123,11 @@ class Store:
                 yield db
             finally:
                 self._local.together = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the store was closed."""
+        return self._closed
 
     def close(self) -> None:
         """Close all connections. The store can be opened again by a new ``Store``."""
@@ -146,11 +154,31 @@ class Store:
             lock.acquire(timeout=0)
         except Timeout:
             return False
+        # removed while it is held, where that is possible: whoever waits for it notices
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         lock.release()
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         return True
 
+    def forget_the_dead(self) -> None:
+        """Remove the locks of processes that are gone and of which nothing is left to end."""
+        for path in (self.home / "running").glob("*.lock"):
+            self.is_dead(path.stem)
+
     # --- inside -----------------------------------------------------------------------------
+
+    def _own_lock(self, prefix: str) -> tuple[str, FileLock]:
+        while True:
+            owner = prefix + uuid.uuid4().hex
+            path = self.home / "running" / f"{owner}.lock"
+            lock = FileLock(path, thread_local=False)
+            lock.acquire()
+            if path.exists():
+                return owner, lock
+            # another process took the new file for one that nobody holds
+            lock.release()
 
     def _connection(self) -> Database:
         if self._closed:
