@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO
 
 from annotary.dataset import Writable
@@ -48,12 +49,23 @@ class _Member:
 
 
 class ZipOutput:
-    """Members of a zip, below the folder ``prefix``."""
+    """Members of a zip, below the folder ``prefix``; leaving the block writes its directory."""
 
     def __init__(self, stream: BinaryIO, prefix: str = "") -> None:
         self._zip = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._prefix = prefix
         self.digests: dict[str, str] = {}
+
+    def __enter__(self) -> ZipOutput:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._zip.close()
 
     @contextmanager
     def file(self, path: str) -> Iterator[Writable]:
@@ -63,13 +75,11 @@ class ZipOutput:
         info.external_attr = 0o644 << 16
         held = _Held(self._zip, info)
         member = _Member(held)
-        yield member
-        self.digests[path] = member.finish()
-        held.close()
-
-    def close(self) -> None:
-        """Write the directory of the zip."""
-        self._zip.close()
+        try:
+            yield member
+            self.digests[path] = member.finish()
+        finally:
+            held.close()
 
 
 class _Held:

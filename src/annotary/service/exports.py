@@ -87,12 +87,13 @@ class ExportService(ServicePart):
             with self.store.read() as db:
                 origin = StoreOrigin(self.store, db, project)
                 job.total = origin.count
-                with self.store.blobs.create(export_key(operation)) as stream:
-                    out = ZipOutput(stream, project.hex)
+                with (
+                    self.store.blobs.create(export_key(operation)) as stream,
+                    ZipOutput(stream, project.hex) as out,
+                ):
                     manifest = exporting.export(
                         origin, formats.get(body.format), body.options, out, job.advance
                     )
-                    out.close()
             with self.store.write() as db:
                 operations.set_progress(db, operation, job.records, job.records)
                 operations.set_status(

@@ -339,10 +339,9 @@ class ImportRun:
         if not self._options.rejects:
             yield None
             return
-        with self._store.blobs.create(rejects_key(self._session)) as stream:
-            out = ZipOutput(stream)
+        key = rejects_key(self._session)
+        with self._store.blobs.create(key) as stream, ZipOutput(stream) as out:
             yield out
-            out.close()
 
     def _end(self, overview: Any, message: str) -> None:
         with self._store.write() as db:
