@@ -14,6 +14,13 @@ from annotary.source import SourceError, SourceFile
 from annotary.xmltext import XmlText, root_name
 
 
+@pytest.fixture(autouse=True, params=["pieces", "whole"])
+def _both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small documents are read in another way than large ones: everything holds for both."""
+    if request.param == "pieces":
+        monkeypatch.setattr(xmltext, "SMALL", -1)
+
+
 def text(data: str | bytes) -> XmlText:
     return XmlText(SourceFile("x.xml", data=data.encode() if isinstance(data, str) else data))
 

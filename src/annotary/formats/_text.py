@@ -14,7 +14,7 @@ def shortest(values: Iterable[float], *, point: bool = False) -> list[str]:
     """
     if point:
         return list(map(repr, values))
-    return [text[:-2] if text[-2:] == ".0" else text for text in map(repr, values)]
+    return [t[:-2] if t[-2:] == ".0" and t != "-0.0" else t for t in map(repr, values)]
 
 
 def scalar(text: str) -> str | int | float:
