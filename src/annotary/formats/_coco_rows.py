@@ -20,9 +20,10 @@ from annotary.formats._coco import (
     CocoText,
     Images,
     RunLengths,
+    no_collection,
 )
 from annotary.formats._coco_extras import kept
-from annotary.formats._coco_units import Chunks, no_collection
+from annotary.formats._coco_units import Chunks
 from annotary.geometry import Floats, Ints, ring_areas, take_rows
 from annotary.idset import IdSet
 from annotary.jsontext import Fault, Member, OpenStruct
@@ -42,7 +43,7 @@ class RefusedError(Exception):
 class Rows:
     """Makes rows of chunks of records, and hands them to the sink."""
 
-    def __init__(  # noqa: PLR0917 - all of a reading
+    def __init__(
         self,
         text: CocoText,
         member: Member,

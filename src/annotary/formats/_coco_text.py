@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -168,23 +168,27 @@ def objects(
         return
     starts = batch.objects()
     tables = _Tables(batch, starts, data.normalized)
-    kinds, start, coords = batch.kind.tolist(), batch.start.tolist(), batch.coords.tolist()
-    ends = starts.tolist()
-    tags = batch.tag.tolist()
+    start, coords = batch.start.tolist(), batch.coords.tolist()
+    values = [coords[a:b] for a, b in pairwise(start)]
     skeletons = [len(entry.keypoints) if keypoints else 0 for entry in data.classes]
-    for i, (begin, end) in enumerate(itertools.pairwise(ends)):
-        record = Record(0, 0, 0, [], tables.boxes[i], tables.areas[i], 0)
+    spans = zip(pairwise(starts.tolist()), tables.boxes, tables.areas, strict=True)
+    if not any(skeletons) and bool((batch.kind == POLYGON).all()):
+        for (begin, end), box, area in spans:
+            yield begin, Record(0, 0, 0, values[begin:end], box, area, 0)
+        return
+    kinds, tags = batch.kind.tolist(), batch.tag.tolist()
+    for (begin, end), box, area in spans:
+        record = Record(0, 0, 0, [], box, area, 0)
         for row in range(begin, end):
-            kind = kinds[row]
-            if kind == POLYGON:
-                record.segmentation.append(coords[start[row] : start[row + 1]])
-            elif kind == KEYPOINTS:
-                points = coords[start[row] : start[row + 1]]
+            if kinds[row] == POLYGON:
+                record.segmentation.append(values[row])
+            elif kinds[row] == KEYPOINTS:
+                points = values[row]
                 # COCO-WholeBody has scores among the visibilities
                 points[2::3] = [int(v) if v.is_integer() else v for v in points[2::3]]
                 record.keypoints = points
                 record.num_keypoints = sum(v > 0 for v in points[2::3])
-            elif kind == BITMASK:
+            elif kinds[row] == BITMASK:
                 mask = batch.extras[row].mask
                 assert mask is not None
                 record.segmentation = _run_lengths(mask)

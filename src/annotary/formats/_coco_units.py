@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
 
 from annotary.batch import RowSink
-from annotary.formats._coco import Annotation, CocoText
+from annotary.formats._coco import Annotation, CocoText, no_collection
 from annotary.geometry import Floats, Ints
 from annotary.jsontext import Chunk, Fault, Member, OpenStruct
 
 _PROBE = 1000
 """Records that are looked at in one go."""
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Decoded records hold no cycles: looking for some doubles the time they take."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 Chunks = Iterator[Chunk[Annotation]]
