@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass
 from typing import Any
@@ -36,11 +37,16 @@ def median(results: Results, row: str, name: str, figure: str = "wall") -> float
     return float(statistics.median(outcome(results, row, name)[figure]))
 
 
-def right(found: dict[str, Any], pixels: float = 0.001) -> bool:
-    """Whether a checked output holds every box and image where it belongs."""
+def right(results: Results, row: str, found: dict[str, Any], pixels: float = 0.001) -> bool:
+    """Whether what was written was checked and is whole and in its place.
+
+    A conversion or an export is compared with the source, an import with the floor's rows.
+    """
     check = found["check"]
+    if "rows" in check:
+        return bool(check["rows"] == outcome(results, row, "floor")["check"]["rows"])
     whole = all(check.get(each) == check.get(f"expected_{each}") for each in ("boxes", "images"))
-    return bool(whole and check.get("pixels", 0.0) <= pixels)
+    return bool(whole and check.get("pixels", math.inf) <= pixels)
 
 
 def faster(results: Results, row: str, times: float, limit_mb: float | None = None) -> Target:
@@ -65,7 +71,7 @@ def faster(results: Results, row: str, times: float, limit_mb: float | None = No
             peak = statistics.median(ours["anonymous"])
             measured += f", {peak:.0f} MB"
             reached = reached and peak <= limit_mb
-        if not right(ours):
+        if not right(results, row, ours):
             measured, reached = measured + ", output differs", False
     except Missing as reason:
         return Target(work, goal, str(reason), reached=None)
@@ -103,7 +109,9 @@ def _train(results: Results) -> Target:
     except Missing as reason:
         return Target(work, goal, str(reason), reached=None)
     measured = f"{ours / floor:.2f}x ({ours:.1f} s; floor {floor:.1f} s), {peak:.0f} MB"
-    return Target(work, goal, measured, reached=ours / floor <= 1.5 and peak <= 600)
+    same = right(results, "train-import", outcome(results, "train-import", "annotary"))
+    measured += "" if same else ", rows differ"
+    return Target(work, goal, measured, reached=same and ours / floor <= 1.5 and peak <= 600)
 
 
 def _growth(results: Results) -> Target:
