@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from annotary import matching
+from annotary import folders, matching
 from annotary.batch import AnnotationBatch
 from annotary.dataset import Output
 from annotary.exporting import ExportTag, export
@@ -41,10 +41,9 @@ class OpenImages:
             self._read_folder(folder)
 
     def _read_folder(self, folder: Path) -> None:
-        from annotary.client.assets import walk
         from annotary.imageheader import read_header
 
-        for path in walk(folder):
+        for path in folders.images(folder):
             name = path.relative_to(folder).as_posix()
             header = read_header(path, name)
             number = self._add(name, (header.width, header.height))
@@ -242,14 +241,12 @@ class _SpoolOrigin:
 
 def sources_of(paths: Sequence[str | os.PathLike[str]]) -> list[SourceFile]:
     """The files that paths name: files themselves, and the annotation files of folders."""
-    from annotary.client.importsession import walk
-
     found: list[SourceFile] = []
     names: set[str] = set()
     for each in paths:
         path = Path(each)
         if path.is_dir():
-            new = [(p.relative_to(path).as_posix(), p) for p in walk(path)]
+            new = [(p.relative_to(path).as_posix(), p) for p in folders.annotation_files(path)]
         else:
             new = [(path.name, path)]
         for name, file in new:

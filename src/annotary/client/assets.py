@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from annotary import checksum, imageheader, model, routes
+from annotary import checksum, folders, model, routes
 from annotary.client.operations import Operations
 from annotary.client.structs import convert
 from annotary.client.transport import Transport
@@ -151,7 +151,7 @@ class UploadSession:
         path = Path(file_path).expanduser()
         if path.is_dir():
             count = 0
-            for found in walk(path):
+            for found in folders.images(path):
                 self._add(found.relative_to(path).as_posix(), found)
                 count += 1
             if not count:
@@ -212,12 +212,3 @@ class UploadSession:
         self._pending = []
         self.operation_ids.append(session.op_id)
         self._transport.uploaded(self._project_id, session.id)
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """The images of a folder and the folders below it, sorted; links are followed."""
-    for root, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if Path(name).suffix.lower() in imageheader.EXTENSIONS and not name.startswith("."):
-                yield Path(root, name)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from annotary import checksum, formats, model, routes
+from annotary import checksum, folders, formats, model, routes
 from annotary.client.operations import ENDED
 from annotary.client.transport import Transport
 from annotary.client.unpacking import fetch_zip
@@ -69,7 +68,7 @@ class ImportSession:
         path = Path(file_path).expanduser()
         if path.is_dir():
             count = 0
-            for found in walk(path):
+            for found in folders.annotation_files(path):
                 self._add(found.relative_to(path).as_posix(), found)
                 count += 1
             if not count:
@@ -224,23 +223,3 @@ class ImportSession:
         raise ImportFailedError(
             text, hint=hint if errors else "", problems=errors[:10], total=len(errors)
         )
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """The annotation files of a folder and the folders below it, sorted; links are followed.
-
-    A folder that a link leads back to is walked once.
-    """
-    endings = tuple(formats.extensions())
-    seen: set[tuple[int, int]] = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        place = Path(root).stat()
-        if (place.st_dev, place.st_ino) in seen:
-            warnings.warn(f"{root} is linked twice and was read once.", stacklevel=2)
-            folders[:] = []
-            continue
-        seen.add((place.st_dev, place.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.lower().endswith(endings):
-                yield Path(root, name)

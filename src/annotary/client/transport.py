@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import msgspec
 
@@ -92,4 +91,7 @@ class LocalTransport:
 
 
 def _path_of(url: str) -> Path:
+    # urllib.request costs more to load than all of this module
+    from urllib.request import url2pathname
+
     return Path(url2pathname(urlsplit(url).path))
