@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from annotary import formats, rle
 from annotary.batch import Extra
 from annotary.dataset import ClassEntry
+from annotary.source import SourceFile
 from tests.formats.harness import describe, read
 from tests.formats.yolo_writing import Row, batches, part, write
 
@@ -65,7 +68,7 @@ def masks(draw: st.DrawFn) -> rle.Rle:
     dense = np.zeros((HEIGHT, WIDTH), bool)
     left, top = draw(st.integers(0, WIDTH - 3)), draw(st.integers(0, HEIGHT - 3))
     dense[top : top + draw(st.integers(1, 3)), left : left + draw(st.integers(1, 3))] = True
-    dense[draw(st.integers(0, HEIGHT - 1)), draw(st.integers(0, WIDTH - 1))] ^= True
+    dense[draw(st.integers(0, HEIGHT - 1)), draw(st.integers(0, WIDTH - 1))] = True
     return rle.from_dense(dense)
 
 
@@ -206,3 +209,73 @@ def test_masks_of_darwin_that_overlap_stay_whole() -> None:
     found = read(out.sources(), IMAGES)
     assert [o["parts"][0]["mask"][2] for o in found.objects] == [whole.counts.decode()] * 3
     assert [o["tag"] for o in found.objects] == ["boat", CLASSES[1].name, "boat"]
+
+
+SAMPLES = sorted(
+    path
+    for name in (*NAMES, "labelbox", "sagemaker", "datature_vi")
+    for path in (Path(__file__).parent / name / "sample").rglob("*")
+    if path.suffix in (".json", ".ndjson", ".jsonl", ".manifest") and path.name != "meta.json"
+)
+OTHER = [None, True, 0, -1, 7, 1e300, 10**400, "", "x", "0", [], [1], [[]], [[1, 2]], {}, {"x": 1}]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values inside a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    found = []
+    for key, held in inner:
+        found.append((*path, key))
+        if isinstance(held, dict | list):
+            found += places(held, (*path, key))
+    return found
+
+
+def mangled(text: str, data: st.DataObject) -> str:
+    """A JSON text with some of its values replaced or removed."""
+    document = json.loads(text)
+    if not isinstance(document, dict | list):
+        return text
+    for _ in range(data.draw(st.integers(1, 3))):
+        found = places(document)
+        if not found:
+            break
+        *path, last = data.draw(st.sampled_from(found))
+        home = document
+        for key in path:
+            home = home[key]
+        if data.draw(st.booleans()):
+            home[last] = copy.deepcopy(data.draw(st.sampled_from(OTHER)))
+        else:
+            del home[last]
+    return json.dumps(document, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.relative_to(p.parents[2]).as_posix())
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_a_file_holds_is_read_or_told(path: Path, data: st.DataObject) -> None:
+    name = path.relative_to(Path(__file__).parent).parts[0]
+    text = path.read_text("utf-8")
+    if path.suffix == ".json":
+        text = mangled(text, data)
+    else:
+        lines = text.splitlines()
+        chosen = data.draw(st.integers(0, len(lines) - 1))
+        lines[chosen] = mangled(lines[chosen], data)
+        text = "\n".join(lines)
+    # reading accounts for every record, or the harness fails
+    read([SourceFile(path.name, data=text.encode())], None, format=name)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.relative_to(p.parents[2]).as_posix())
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_file_that_breaks_off_is_told(path: Path, data: st.DataObject) -> None:
+    name = path.relative_to(Path(__file__).parent).parts[0]
+    raw = path.read_bytes().rstrip()
+    end = data.draw(st.integers(1, len(raw) - 1))
+    found = read([SourceFile(path.name, data=raw[:end])], None, format=name)
+    whole = read([SourceFile(path.name, data=raw)], None, format=name)
+    assert found.log or path.suffix != ".json"
+    assert len(found.objects) <= len(whole.objects)

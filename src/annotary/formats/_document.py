@@ -141,6 +141,16 @@ def pixels(value: Any) -> int:
     return value if type(value) is int and 0 < value < 2**31 else 0
 
 
+def optional_list(value: Any) -> list[Any]:
+    """A list, or an empty one for anything else: where a format may leave it out."""
+    return value if isinstance(value, list) else []
+
+
+def optional_map(value: Any) -> dict[str, Any]:
+    """A JSON object, or an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
 def kind_of(value: Any) -> str:
     """What a decoded JSON value is, in words."""
     if value is None:
@@ -164,7 +174,7 @@ def attribute(value: Any) -> str | float | list[str]:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return float(value)
+        return number(value, "attribute")
     if isinstance(value, list):
         return [item if isinstance(item, str) else _word(item) for item in value]
     return value if isinstance(value, str) else _word(value)
@@ -219,6 +229,21 @@ class Tally:
             values = {"what": what, "why": why, "advice": advice}
             problem = Problem("skipped-record", rows.file, rows.place(at), values, count)
             rows.problems.append(problem)
+
+
+def array(source: SourceFile, key: str) -> Member:
+    """The member ``key`` of the root object, which must be an array. Raises ``SourceError``."""
+    document = source.json
+    if document is None or key not in document.members:
+        if document is None or document.error is not None:
+            raise broken(source)
+        raise SourceError("missing-key", key=key, record="file")
+    member = document.members[key]
+    if member.kind != "array":
+        at = Location(*document.position(member.span.start), pointer(key))
+        what = "an object" if member.kind == "object" else "a single value"
+        raise SourceError("wrong-type", at, key=key, detail=f"it is {what}", expected="a list")
+    return member
 
 
 def records(

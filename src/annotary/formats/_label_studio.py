@@ -12,7 +12,7 @@ import msgspec
 from annotary import rle
 from annotary.formats import _document as doc
 from annotary.formats._document import RefusedError, UnsupportedError
-from annotary.geometry import circle, rotate
+from annotary.formats._rings import ellipse, turned
 from annotary.source import FileSet, SourceFile
 from annotary.xmltext import XmlText
 
@@ -134,7 +134,7 @@ def box(result: dict[str, Any], value: dict[str, Any]) -> Region:
 def _ellipse(result: dict[str, Any], value: dict[str, Any]) -> Region:
     x, y = _number(value, "x"), _number(value, "y")
     turn = doc.number(value.get("rotation") or 0, "value.rotation")
-    ring = circle(x, y, _number(value, "radiusX"), _number(value, "radiusY"))
+    ring = ellipse(x, y, _number(value, "radiusX"), _number(value, "radiusY"))
     if turn % 360 == 0:
         return Region(ring=[v / 100 for v in ring])
     return Region(ring=_turned(result, ring, x, y, turn), rotation=turn)
@@ -151,8 +151,8 @@ def _turned(
         )
     scale = (width / 100, height / 100)
     flat = [v * scale[i % 2] for i, v in enumerate(ring)]
-    turned = rotate(flat, x * scale[0], y * scale[1], degrees)
-    return [v / (width, height)[i % 2] for i, v in enumerate(turned)]
+    ring = turned(flat, x * scale[0], y * scale[1], degrees)
+    return [v / (width, height)[i % 2] for i, v in enumerate(ring)]
 
 
 def _mask(result: dict[str, Any], value: dict[str, Any]) -> Region:

@@ -95,10 +95,10 @@ class TaskReader:
             except RefusedError:
                 continue
             if str(result.get("type", "")).startswith("keypoint"):
-                control = result.get("from_name")
-                points += [(result.get("parentID"), control, name) for name in names]
+                control, parent = _key(result.get("from_name")), _key(result.get("parentID"))
+                points += [(parent, control, name) for name in names]
             elif names:
-                labels[result.get("id")] = names
+                labels[_key(result.get("id"))] = names
         for parent, control, name in points:
             for label in labels.get(parent, [])[:1] if parent else []:
                 known = self.skeletons.setdefault(label, [])
@@ -207,9 +207,9 @@ class TaskReader:
             )
             return
         value = doc.mapping(doc.need(result, "value", "result", "value"), "value")
-        identity = result.get("id", at)
+        identity = _key(result.get("id"), at)
         if kind.startswith("keypoint"):
-            parent = result.get("parentID")
+            parent = _key(result.get("parentID"))
             if parent:
                 regions.setdefault(parent, _Region(at)).keypoints.append((at, result))
             else:
@@ -225,8 +225,8 @@ class TaskReader:
         if found.shape is None or "labels" not in str(found.shape.get("type")):
             found.shape, found.at = result, at
         found.labels = list(dict.fromkeys([*found.labels, *labels]))
-        if result.get("parentID"):
-            parents.add(result["parentID"])
+        if parent := _key(result.get("parentID")):
+            parents.add(parent)
 
     # --- rows -------------------------------------------------------------------------------
 
@@ -369,6 +369,11 @@ def _at(task: int, kind: int = _TASK, number: int = 0, result: int = 0) -> int:
     return task << 35 | kind << 32 | number << 20 | result
 
 
+def _key(value: Any, otherwise: Any = None) -> Any:
+    """An id that results refer to each other by: text or a number."""
+    return value if isinstance(value, str | int) else otherwise
+
+
 def _named(found: _Region) -> bool:
     return found.shape is not None and bool(found.labels)
 
@@ -405,7 +410,7 @@ def _unfolded(task: dict[str, Any]) -> dict[str, Any]:
 def _size(task: dict[str, Any]) -> tuple[int, int]:
     """The size of the image that a task's results state, if any does."""
     for kind in LISTS[1:]:
-        for one in task.get(kind) or []:
+        for one in doc.optional_list(task.get(kind)):
             results = one.get("result") if isinstance(one, dict) else None
             for result in results if isinstance(results, list) else []:
                 if isinstance(result, dict) and (size := ls.size_of(result)) != (0, 0):

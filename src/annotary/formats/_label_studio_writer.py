@@ -42,7 +42,11 @@ def write(data: Dataset, out: Output, prefix: str) -> None:
                 if batch is not None:
                     for body in bodies(percent(batch), first, end):
                         task.add(body)
-                record = {"data": {"image": address}, "annotations": [{"result": task.results}]}
+                record = {
+                    "id": image + 1,
+                    "data": {"image": address},
+                    "annotations": [{"result": task.results}],
+                }
                 member.write(separator)
                 member.write(msgspec.json.encode(record))
                 separator = b",\n"

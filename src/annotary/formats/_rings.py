@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from annotary.batch import KEYPOINTS, POLYGON, RECTANGLE, AnnotationBatch, Extra
+from annotary.geometry import circle, rotate
 
 Ring = list[float]
 
@@ -65,6 +68,18 @@ def length(low: float, high: float) -> float:
 def points_of(flat: Sequence[float]) -> list[list[float]]:
     """A flat ring as ``[[x, y], ...]``."""
     return [[flat[i], flat[i + 1]] for i in range(0, len(flat), 2)]
+
+
+def ellipse(cx: float, cy: float, rx: float, ry: float, angle: float = 0.0) -> Ring:
+    """:func:`annotary.geometry.circle`, of any numbers: what is not finite is told later."""
+    with np.errstate(all="ignore"):
+        return circle(cx, cy, rx, ry, angle)
+
+
+def turned(ring: Ring, cx: float, cy: float, degrees: float) -> Ring:
+    """:func:`annotary.geometry.rotate`, of any numbers."""
+    with np.errstate(all="ignore"):
+        return rotate(ring, cx, cy, degrees)
 
 
 def contains(ring: Sequence[float], x: float, y: float) -> bool:

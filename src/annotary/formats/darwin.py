@@ -56,8 +56,7 @@ from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._darwin_writer import write
 from annotary.formats._document import RefusedError, UnsupportedError
-from annotary.formats._rings import even_odd
-from annotary.geometry import circle
+from annotary.formats._rings import ellipse, even_odd
 from annotary.source import FileSet, SourceFile
 
 _GEOMETRIES = (
@@ -115,12 +114,10 @@ class Darwin(Format):
         return False
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
-        if source.json is None or "annotations" not in source.json.members:
-            raise doc.broken(source)
+        annotations = doc.array(source, "annotations")
         rows.normalized = False
         rows.locate = lambda at: doc.placed(source, "annotations", at)
         reader = _Reader(rows, _slots(source, rows))
-        annotations = source.json.members["annotations"]
         for index, record in doc.records(source, annotations, rows, "annotation", ("annotations",)):
             reader.add(index, record)
         reader.finish()
@@ -146,7 +143,7 @@ def _slots(source: SourceFile, rows: RowSink) -> dict[str, Slot]:
         full = _in_folder(image.get("path"), str(name))
         return {"": Slot(rows.image(full, width, height), width, height)}
     found: dict[str, Slot] = {}
-    slots = [s for s in item.get("slots") or [] if isinstance(s, dict)]
+    slots = [s for s in doc.optional_list(item.get("slots")) if isinstance(s, dict)]
     for slot in slots or [{}]:
         name = item.get("name")
         sources = slot.get("source_files")
@@ -251,7 +248,7 @@ class _Reader:
             angle = doc.number(value.get("angle") or 0.0, "ellipse.angle")
             extra = extra or Extra()
             extra.properties = {**(extra.properties or {}), "ellipse": value}
-            ring = circle(cx, cy, rx, ry, angle)
+            ring = ellipse(cx, cy, rx, ry, angle)
             rows.polygon(slot.image, rows.tag(title), [ring], index, extra)
 
     def _slot(self, record: dict[str, Any]) -> Slot:
@@ -323,7 +320,7 @@ def _paths(value: dict[str, Any], kind: str) -> list[list[float]]:
     if paths is None:  # version 1.0
         path = doc.listed(doc.need(value, "path", kind, f"{kind}.paths"), f"{kind}.path")
         paths = path if path and isinstance(path[0], list) else [path]
-        for more in value.get("additional_paths") or []:
+        for more in doc.optional_list(value.get("additional_paths")):
             paths = [*paths, more]
     key = f"{kind}.paths"
     return [doc.ring_ends(doc.xy_objects(path, key)) for path in doc.listed(paths, key)]
@@ -332,7 +329,7 @@ def _paths(value: dict[str, Any], kind: str) -> list[list[float]]:
 def _extra(record: dict[str, Any], frame: int | None) -> Extra | None:
     properties = {k: v for k, v in record.items() if k not in _KNOWN and v not in (None, [], {})}
     attributes: dict[str, Any] = {}
-    for item in record.get("properties") or []:
+    for item in doc.optional_list(record.get("properties")):
         entry = doc.mapping(item, "properties")
         name, value = entry.get("name"), entry.get("value")
         if not isinstance(name, str) or value is None:

@@ -51,7 +51,7 @@ from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._datumaro_writer import FLAGS, write
 from annotary.formats._document import RefusedError, UnsupportedError
-from annotary.geometry import circle, rotate
+from annotary.formats._rings import ellipse, turned
 from annotary.source import FileSet, SourceFile
 
 _UNSUPPORTED = {"polyline", "caption", "cuboid_3d", "cuboid_2d", "feature_vector", "tabular"}
@@ -90,9 +90,9 @@ class Datumaro(Format):
         )
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
+        items = doc.array(source, "items")
         document = source.json
-        if document is None or "items" not in document.members:
-            raise doc.broken(source)
+        assert document is not None
         rows.normalized = False
         rows.id_space = "datumaro"
         rows.locate = lambda at: doc.place(
@@ -102,7 +102,7 @@ class Datumaro(Format):
             *(("annotations", at & 0xFFFFF) if at & 0xFFFFF != _ITEM else ()),
         )
         reader = _Reader(rows, doc.member_value(source, "categories"))
-        for index, item in doc.records(source, document.members["items"], rows, "item", ("items",)):
+        for index, item in doc.records(source, items, rows, "item", ("items",)):
             reader.item(index, item)
 
     def write(self, data: Dataset, out: Output) -> None:
@@ -152,8 +152,12 @@ class _Reader:
             label = item.get("label_id") if isinstance(item, dict) else None
             if not isinstance(label, int) or not 0 <= label < len(self.labels):
                 continue
-            names = [str(name) for name in item.get("labels") or []]
-            pairs = [j for j in item.get("joints") or [] if isinstance(j, list) and len(j) == 2]
+            names = [str(name) for name in doc.optional_list(item.get("labels"))]
+            pairs = [
+                j
+                for j in doc.optional_list(item.get("joints"))
+                if isinstance(j, list) and len(j) == 2 and all(type(v) is int for v in j)
+            ]
             base = 0 if any(0 in pair for pair in pairs) else 1
             edges = [(int(a) - base, int(b) - base) for a, b in pairs]
             edges = [(a, b) for a, b in edges if 0 <= a < len(names) and 0 <= b < len(names)]
@@ -246,7 +250,7 @@ class _Reader:
             rows.bitmask(self.image, tag, shape.extra.mask, shape.values, shape.at, shape.extra)
 
     def _shape(self, at: int, record: dict[str, Any]) -> _Shape:
-        kind = doc.need(record, "type", "annotation", "type")
+        kind = doc.text(doc.need(record, "type", "annotation", "type"), "type")
         if kind in _UNSUPPORTED:
             raise UnsupportedError("unsupported-shape", shape=kind, detail="")
         label = record.get("label_id")
@@ -268,7 +272,7 @@ class _Reader:
             shape.ring = doc.ring_ends(_even(doc.numbers(_need(record, "points"), "points")))
         elif kind == "ellipse":
             x0, y0, x1, y1 = doc.numbers(_need(record, "points"), "points", 4)
-            shape.ring = circle((x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2)
+            shape.ring = ellipse((x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) / 2, (y1 - y0) / 2)
         elif kind == "points":
             shape.kind = KEYPOINTS
             shape.values = _points(record)
@@ -297,7 +301,7 @@ class _Reader:
         if turn:
             turn = doc.number(turn, "attributes.rotation")
             ring = [x, y, x + w, y, x + w, y + h, x, y + h]
-            shape.kind, shape.ring = POLYGON, rotate(ring, x + w / 2, y + h / 2, turn)
+            shape.kind, shape.ring = POLYGON, turned(ring, x + w / 2, y + h / 2, turn)
 
     def _skeleton(self, label: int, elements: Any) -> list[float]:
         title = self.labels[label]

@@ -35,7 +35,7 @@ its own client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -159,14 +159,15 @@ class _Reader:
 
     def _label(self, frame: int | None, held: dict[str, Any], base: str) -> None:
         """The objects and answers of one label, or of one frame of it."""
-        objects = held.get("objects") or []
-        keyed = objects.items() if isinstance(objects, dict) else enumerate(objects)
+        objects = held.get("objects")
+        keyed: Iterable[tuple[str | int, Any]] = (
+            objects.items() if isinstance(objects, dict) else enumerate(doc.optional_list(objects))
+        )
         for key, record in keyed:
             self._one(base + pointer("objects", key), frame, record, self._object)
-        answers = held.get("classifications") or []
-        for key, record in enumerate(answers if isinstance(answers, list) else []):
+        for key, record in enumerate(doc.optional_list(held.get("classifications"))):
             self._one(base + pointer("classifications", key), frame, record, self._answers)
-        relations = held.get("relationships") or []
+        relations = doc.optional_list(held.get("relationships"))
         self.tally.add(
             "A relationship", "only objects are stored", "Keep it as an attribute if needed.",
             self.at, len(relations),
@@ -282,16 +283,16 @@ def _nested(record: dict[str, Any], name: str, attributes: dict[str, Any]) -> No
     answer = _answer(record)
     if answer is not None:
         attributes[name] = doc.attribute(answer)
-    under = [record.get("radio_answer"), *(record.get("checklist_answers") or [])]
+    under = [record.get("radio_answer"), *doc.optional_list(record.get("checklist_answers"))]
     for held in under:
-        for inner in (held.get("classifications") or []) if isinstance(held, dict) else []:
+        for inner in doc.optional_list(doc.optional_map(held).get("classifications")):
             if isinstance(inner, dict):
                 _nested(inner, f"{name}/{inner.get('name') or inner.get('value')}", attributes)
 
 
 def _extra(record: dict[str, Any], frame: int | None) -> Extra | None:
     attributes: dict[str, Any] = {}
-    for entry in record.get("classifications") or []:
+    for entry in doc.optional_list(record.get("classifications")):
         if isinstance(entry, dict):
             _nested(entry, str(entry.get("name") or entry.get("value")), attributes)
     properties = {"score": record["confidence"]} if record.get("confidence") is not None else None

@@ -61,8 +61,8 @@ from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._document import RefusedError, UnsupportedError
+from annotary.formats._rings import turned
 from annotary.formats._supervisely_writer import ProjectWriter
-from annotary.geometry import rotate
 from annotary.problems import Location
 from annotary.source import FileSet, SourceFile
 
@@ -128,8 +128,7 @@ class Supervisely(Format):
         return _META if all(isinstance(c, dict) and "title" in c for c in classes) else None
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
-        if source.json is None or "objects" not in source.json.members:
-            raise doc.broken(source)
+        objects = doc.array(source, "objects")
         rows.normalized = False
         rows.locate = lambda at: doc.placed(source, *_path(at))
         meta = _meta(source, files)
@@ -140,9 +139,7 @@ class Supervisely(Format):
         width, height = doc.pixels(size.get("width")), doc.pixels(size.get("height"))
         image = rows.image(_image_name(source), width, height, doc.placed(source, "size"))
         reader = _Reader(rows, image, width, height, meta)
-        for index, record in doc.records(
-            source, source.json.members["objects"], rows, "object", ("objects",)
-        ):
+        for index, record in doc.records(source, objects, rows, "object", ("objects",)):
             reader.add(index, record)
         reader.finish()
         reader.image_tags(doc.member_value(source, "tags"), doc.placed(source, "tags"))
@@ -185,7 +182,7 @@ def _meta(source: SourceFile, files: FileSet) -> Meta:
 def _read_meta(source: SourceFile) -> Meta:
     titles: list[str] = []
     skeletons: Skeletons = {}
-    for entry in doc.member_value(source, "classes") or []:
+    for entry in doc.optional_list(doc.member_value(source, "classes")):
         title = entry.get("title") if isinstance(entry, dict) else None
         if not isinstance(title, str):
             continue
@@ -194,10 +191,10 @@ def _read_meta(source: SourceFile) -> Meta:
         nodes = config.get("nodes") if isinstance(config, dict) else None
         if isinstance(config, dict) and isinstance(nodes, dict) and nodes:
             ids = list(nodes)
-            names = [str((n or {}).get("label") or i) for i, n in nodes.items()]
+            names = [str(doc.optional_map(n).get("label") or i) for i, n in nodes.items()]
             edges = [
                 (ids.index(e["src"]), ids.index(e["dst"]))
-                for e in config.get("edges") or []
+                for e in doc.optional_list(config.get("edges"))
                 if isinstance(e, dict) and e.get("src") in nodes and e.get("dst") in nodes
             ]
             skeletons[title] = (ids, names, edges)
@@ -299,14 +296,14 @@ class _Reader:
 
     def _shape(self, index: int, record: dict[str, Any]) -> _Shape:
         title = doc.text(doc.need(record, "classTitle", "object", "classTitle"), "classTitle")
-        kind = doc.need(record, "geometryType", "object", "geometryType")
+        kind = doc.text(doc.need(record, "geometryType", "object", "geometryType"), "geometryType")
         shape = _Shape(index, POLYGON, title, _extra(record))
         if kind == "rectangle":
             shape.kind, shape.box = RECTANGLE, _box(_ring(record, "exterior"))
         elif kind == "polygon":
             shape.rings = [doc.ring_ends(_ring(record, "exterior"))]
-            inner = doc.mapping(record["points"], "points").get("interior") or []
-            for hole in doc.listed(inner, "points.interior"):
+            inner = doc.mapping(record["points"], "points").get("interior")
+            for hole in doc.optional_list(inner):
                 shape.holes.append(doc.ring_ends(doc.pairs(hole, "points.interior")))
         elif kind in ("bitmap", "alpha_mask"):
             self._bitmap(shape, record)
@@ -377,7 +374,7 @@ class _Reader:
         angle = doc.number(record.get("angle") or 0.0, "angle")
         ring = [left, top, right, top, right, bottom, left, bottom]
         cx, cy = (left + right) / 2, (top + bottom) / 2
-        shape.rings = [rotate(ring, cx, cy, math.degrees(angle)) if angle else ring]
+        shape.rings = [turned(ring, cx, cy, math.degrees(angle)) if angle else ring]
 
 
 def _ring(record: dict[str, Any], key: str) -> list[float]:
@@ -408,7 +405,7 @@ def _extra(record: dict[str, Any]) -> Extra | None:
     if record.get("description"):
         properties["description"] = record["description"]
     attributes: dict[str, Any] = {}
-    for entry in record.get("tags") or []:
+    for entry in doc.optional_list(record.get("tags")):
         named = isinstance(entry, dict)
         name, value = (entry.get("name"), entry.get("value")) if named else (entry, None)
         if not isinstance(name, str):
