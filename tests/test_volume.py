@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from annotary.batch import BITMASK3D, AnnotationBatch, Extra, RowSink
 from annotary.volume import (
     Chunk,
+    Mask,
     chunk_of,
     extras,
+    index_chunks,
     label_chunks,
-    mask_chunk,
     slab_depth,
     spans,
     volume_shape,
-    voxels,
 )
 
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5))
@@ -35,33 +35,34 @@ def test_labels_come_back_whatever_the_slabs(data, shape, cut, read) -> None:  #
             chunks.setdefault(label, []).append(Chunk((z, 0, 0), slab.shape, text))
     assert set(chunks) == set(np.unique(volume).tolist()) - {0}
     again = np.zeros_like(volume)
+    masks = {label: Mask(parts, shape) for label, parts in chunks.items()}
     for z in range(0, shape[0], read):
         end = min(z + read, shape[0])
         flat = again[z:end].reshape(-1)
-        for label, parts in chunks.items():
-            for part in parts:
-                flat[voxels(part, shape, z, end)] = label
+        for label, mask in masks.items():
+            for index in mask.voxels(z, end):
+                flat[index] = label
     assert (again == volume).all()
 
 
 @given(st.data(), SHAPES)
 def test_a_box_within_the_volume(data, size) -> None:  # type: ignore[no-untyped-def]
     count = int(np.prod(size))
-    bits = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    bits = data.draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(any))
     mask = np.array(bits, np.bool_).reshape(size)
     volume = (7, 8, 9)
     offset = tuple(data.draw(st.integers(0, v - s)) for v, s in zip(volume, size, strict=True))
-    text = mask_chunk(mask)
-    if text is None:
-        assert not mask.any()
-        return
+    index = np.flatnonzero(mask)
+    ((_, text),) = index_chunks(np.zeros(len(index), np.int64), index, mask.size)
+    assert dict(label_chunks(mask)) == {1: text}
     expected = np.zeros(volume, np.bool_)
     z, y, x = offset
     expected[z : z + size[0], y : y + size[1], x : x + size[2]] = mask
     first = data.draw(st.integers(0, 6))
     end = data.draw(st.integers(first + 1, 7))
     found = np.zeros((end - first, 8, 9), np.bool_)
-    found.reshape(-1)[voxels(Chunk(offset, size, text), volume, first, end)] = True
+    for index in Mask([Chunk(offset, size, text)], volume).voxels(first, end):
+        found.reshape(-1)[index] = True
     assert (found == expected[first:end]).all()
 
 

@@ -57,9 +57,18 @@ def label_chunks(slab: NDArray[Any]) -> Iterator[tuple[int, str]]:
             yield int(label), _text(starts[rows], stops[rows], flat.size)
 
 
-def mask_chunk(mask: NDArray[np.bool_]) -> str | None:
-    """The text of a box of voxels ``[z, y, x]``, or None where none is set."""
-    return dict(label_chunks(mask.view(np.uint8))).get(1)
+def index_chunks(labels: Ints, index: Ints, size: int) -> Iterator[tuple[int, str]]:
+    """Every label with the text of its voxels: their numbers in a box of ``size`` voxels.
+
+    Of each label the numbers must ascend; labels may share voxels.
+    """
+    order = np.argsort(labels, kind="stable")
+    found, first = np.unique(labels[order], return_index=True)
+    for label, rows in zip(found.tolist(), np.split(index[order], first[1:]), strict=True):
+        apart = np.flatnonzero(np.diff(rows) != 1)
+        starts = rows[np.concatenate(([0], apart + 1))]
+        stops = rows[np.concatenate((apart, [len(rows) - 1]))] + 1
+        yield int(label), _text(starts, stops, size)
 
 
 def _text(starts: Ints, stops: Ints, size: int) -> str:
