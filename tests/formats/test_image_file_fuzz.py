@@ -66,3 +66,16 @@ def test_damaged(path: Path, data: st.DataObject) -> None:
     found = harness.read(sources, None)
     assert len(found.reading.reports) == len(sources)
     assert all(entry.startswith("At ") for entry in found.log)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_of_another_format_is_refused_not_taken_for_empty(name: str) -> None:
+    same_root = {"pascal_voc", "labelme_xml"}
+    for path in FILES:
+        other = path.relative_to(HERE).parts[0]
+        if other == name or {other, name} == same_root:
+            continue
+        found = harness.read([SourceFile(path.name, path=path)], None, format=name)
+        if found.reading.reports[0].role != "companion":
+            assert found.objects == []
+            assert found.reading.log.errors > 0, path

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from annotary.batch import RowSink
 from annotary.formats import _document as doc
 from annotary.geometry import Floats
-from annotary.jsontext import Fault, JsonSyntaxError, Span, pointer
+from annotary.jsontext import Fault, JsonSyntaxError, JsonText, Span, pointer
 from annotary.problems import Location
-from annotary.source import SourceFile
+from annotary.source import SourceError, SourceFile
 
 _RECORD = 32
 
@@ -32,6 +32,24 @@ def told(rows: RowSink, record: Any, at: int) -> bool:
     return False
 
 
+def expect(source: SourceFile, title: str, key: str = "", kind: str = "") -> JsonText:
+    """The file as JSON with the member ``key`` of the given kind (``array``, ``object``).
+
+    Raises :class:`SourceError`: ``syntax`` where the text broke before it, else ``wrong-format``.
+    """
+    json = source.json
+    if json is None:
+        raise SourceError("wrong-format", format=title, detail="it does not begin like JSON")
+    member = json.members.get(key) if key else json.root
+    if member is not None and (not kind or member.kind == kind):
+        return json
+    if json.error is not None:
+        raise doc.broken(source)
+    what = {"array": "a list", "object": "an object"}.get(kind, "")
+    detail = f"it has no {key!r} that is {what}" if key else f"it is not {what}"
+    raise SourceError("wrong-format", format=title, detail=detail)
+
+
 class ImageMap:
     """The member ``name`` of the root object: image keys and their values, one at a time.
 
@@ -39,12 +57,12 @@ class ImageMap:
     image's number, or one of its records'.
     """
 
-    def __init__(self, source: SourceFile, name: str, inner: tuple[str, ...] = ()) -> None:
-        """Raises :class:`SourceError` when the file is no such object."""
-        if source.json is None or name not in source.json.members:
-            raise doc.broken(source)
+    def __init__(
+        self, source: SourceFile, title: str, name: str, inner: tuple[str, ...] = ()
+    ) -> None:
+        """Raises :class:`SourceError` when the file has no such object."""
         self._source = source
-        self._json = source.json
+        self._json = expect(source, title, name, "object")
         self._name = name
         self._inner = inner
         self._begins = array("q")

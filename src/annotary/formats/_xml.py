@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from annotary.batch import RowSink
 from annotary.formats._text import scalar
-from annotary.source import SourceFile
+from annotary.source import SourceError, SourceFile
 from annotary.xmltext import Element, XmlText, root_name
 
-__all__ = ["Record", "attribute_text", "content", "inner", "is_labelme", "root_of", "value"]
+__all__ = [
+    "Record",
+    "attribute_text",
+    "content",
+    "expect_root",
+    "inner",
+    "is_labelme",
+    "root_of",
+    "value",
+]
 
 
 def root_of(source: SourceFile) -> str:
     """The name of the file's root element, ``""`` if it is no XML."""
     return root_name(source.head) if source.first == b"<" else ""
+
+
+def expect_root(source: SourceFile, root: str, title: str) -> None:
+    """Raise :class:`SourceError` (``wrong-format``) for another kind of XML, or none.
+
+    A root that cannot be made out is left to the parser.
+    """
+    if source.first != b"<":
+        raise SourceError("wrong-format", format=title, detail="it does not begin like XML")
+    found = root_name(source.head)
+    if found and found != root:
+        detail = f"its root element is <{found}>, not <{root}>"
+        raise SourceError("wrong-format", format=title, detail=detail)
 
 
 def is_labelme(head: bytes) -> bool:
@@ -25,14 +47,16 @@ def is_labelme(head: bytes) -> bool:
 
 def content(text: str) -> str:
     """Text as the content of an element; characters that XML cannot hold become U+FFFD."""
-    return escape(_legal(text))
+    return escape(_legal(text), quote=False)
 
 
 def attribute_text(text: str) -> str:
     """Text as the value of an attribute, with its quotes."""
-    return quoteattr(_legal(text), {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+    quoted = escape(_legal(text)).translate(_BLANKS)
+    return f'"{quoted}"'
 
 
+_BLANKS = {9: "&#9;", 10: "&#10;", 13: "&#13;"}
 _ILLEGAL = {code: "\ufffd" for code in range(32) if code not in (9, 10, 13)} | {
     0xFFFE: "\ufffd",
     0xFFFF: "\ufffd",

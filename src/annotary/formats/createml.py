@@ -32,7 +32,7 @@ from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._document import RefusedError
-from annotary.formats._imagemap import fractions, plain_numbers
+from annotary.formats._imagemap import expect, fractions, plain_numbers
 from annotary.geometry import extent_lengths
 from annotary.jsontext import Fault, Span
 from annotary.problems import Location
@@ -79,11 +79,10 @@ class CreateMl(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read image by image."""
-        if source.json is None or source.json.kind != "array":
-            raise doc.broken(source)
+        json = expect(source, self.title, kind="array")
         rows.normalized = fractions(_numbers(source))
         rows.locate = lambda at: _place(source, at)
-        for index, entry in doc.records(source, source.json.root, rows, "image"):
+        for index, entry in doc.records(source, json.root, rows, "image"):
             _image(rows, index, entry, _key(entry, LIST_KEYS))
 
     def write(self, data: Dataset, out: Output) -> None:

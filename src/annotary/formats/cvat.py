@@ -65,7 +65,7 @@ from annotary.dataset import ClassEntry, Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats._cvatshape import Labels, Shape, declare
 from annotary.formats._text import plain, scalar, shortest
-from annotary.formats._xml import Record, attribute_text, content, root_of
+from annotary.formats._xml import Record, attribute_text, content, expect_root, root_of
 from annotary.source import FileSet, SourceFile
 from annotary.xmltext import Element, XmlText
 
@@ -100,6 +100,7 @@ class Cvat(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read image by image and track by track; no more than one is held."""
+        expect_root(source, "annotations", self.title)
         xml = XmlText(source)
         rows.locate = xml.locate
         labels = Labels()

@@ -62,7 +62,7 @@ class EdgeImpulse(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read image by image."""
-        images = ImageMap(source, "boundingBoxes")
+        images = ImageMap(source, self.title, "boundingBoxes")
         rows.locate = images.locate
         for number, name, records in images.entries(rows):
             image = rows.image(name, 0, 0, images.at(number))

@@ -67,7 +67,7 @@ class Ibm(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read image by image."""
-        images = ImageMap(source, "annotations")
+        images = ImageMap(source, self.title, "annotations")
         rows.normalized = True
         rows.locate = images.locate
         labels = doc.member_value(source, "labels")

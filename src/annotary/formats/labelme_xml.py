@@ -39,7 +39,7 @@ from annotary import rle
 from annotary.batch import Extra, RowSink
 from annotary.format import Carries, Format
 from annotary.formats._text import attribute, scalar
-from annotary.formats._xml import Record, inner, is_labelme, root_of, value
+from annotary.formats._xml import Record, expect_root, inner, is_labelme, root_of, value
 from annotary.source import FileSet, SourceError, SourceFile
 from annotary.xmltext import Element, XmlText
 
@@ -72,6 +72,7 @@ class LabelMeXml(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read one image's objects; a file is small enough to be looked at as a whole."""
+        expect_root(source, "annotation", self.title)
         xml = XmlText(source)
         rows.locate = xml.locate
         objects: list[tuple[int, Element]] = []

@@ -52,7 +52,7 @@ from annotary.dataset import Dataset, ImageTable, Output, member_names
 from annotary.errors import BadRequestError
 from annotary.format import Carries, Format
 from annotary.formats._text import attribute, plain, shortest
-from annotary.formats._xml import Record, content, inner, is_labelme, root_of, value
+from annotary.formats._xml import Record, content, expect_root, inner, is_labelme, root_of, value
 from annotary.geometry import extents, rotate
 from annotary.source import FileSet, SourceError, SourceFile
 from annotary.xmltext import Element, XmlText
@@ -103,6 +103,7 @@ class PascalVoc(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read one image's objects; a file is small enough to be looked at as a whole."""
+        expect_root(source, "annotation", self.title)
         xml = XmlText(source)
         rows.locate = xml.locate
         objects: list[tuple[int, Element]] = []

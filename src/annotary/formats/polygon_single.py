@@ -64,6 +64,7 @@ from annotary.dataset import Dataset, ImageTable, Output, member_names
 from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._document import RefusedError, UnsupportedError
+from annotary.formats._imagemap import expect
 from annotary.geometry import circle
 from annotary.problems import Location
 from annotary.source import FileSet, SourceFile
@@ -117,11 +118,10 @@ class PolygonSingle(Format):
 
     def _read_faulty(self, source: SourceFile, rows: RowSink) -> None:
         """Read a file that does not decode as a whole, shape by shape."""
-        if source.json is None or "shapes" not in source.json.members:
-            raise doc.broken(source)
+        json = expect(source, self.title, "shapes", "array")
         shapes: list[tuple[int, dict[str, Any]]] = []
         try:
-            member = source.json.members["shapes"]
+            member = json.members["shapes"]
             shapes.extend(doc.records(source, member, rows, "shape", ("shapes",)))
         finally:  # also when the text breaks off: what stands before it is read
             rows.normalized = _are_fractions(shapes)

@@ -69,6 +69,8 @@ class VocMasks(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read one image's masks; its pixels are held while it is read."""
+        if not source.head.startswith(PNG):
+            raise SourceError("wrong-format", format=self.title, detail="it is no PNG")
         rows.locate = lambda _at: NOWHERE
         colours, where = _label_map(files.nearest(source, LABEL_MAP))
         for name in colours.values():
@@ -141,11 +143,15 @@ def _pixels(source: SourceFile) -> NDArray[np.int64]:
                     advice="Is this a mask?",
                 )
             rgb = np.asarray(image.convert("RGB"), np.int64)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
-        raise SourceError(
-            "syntax", kind="PNG", detail=str(error), advice="Export the mask again."
-        ) from None
+    except UnidentifiedImageError:
+        raise _broken("it cannot be decoded") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise _broken(str(error)) from None
     return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+
+
+def _broken(detail: str) -> SourceError:
+    return SourceError("syntax", kind="PNG", detail=detail, advice="Export the mask again.")
 
 
 def _label_map(source: SourceFile | None) -> tuple[dict[int, str | None], str]:

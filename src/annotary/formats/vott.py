@@ -44,7 +44,7 @@ from annotary.dataset import Dataset, Output, Part
 from annotary.format import Carries, Format
 from annotary.formats import _document as doc
 from annotary.formats._document import RefusedError, UnsupportedError
-from annotary.formats._imagemap import ImageMap, fractions
+from annotary.formats._imagemap import ImageMap, expect, fractions
 from annotary.geometry import extent_lengths, extents
 from annotary.source import FileSet, SourceError, SourceFile
 
@@ -88,11 +88,10 @@ class Vott(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         """Read image by image."""
-        single = "asset" in source.json_keys
-        if single:
+        if "asset" in source.json_keys:
             self._read_single(source, rows)
             return
-        images = ImageMap(source, "assets", ("regions",))
+        images = ImageMap(source, self.title, "assets", ("regions",))
         rows.normalized = fractions(_numbers(_values(images)))
         rows.locate = images.locate
         tags = doc.member_value(source, "tags")
@@ -107,17 +106,16 @@ class Vott(Format):
             _asset(rows, value, at, lambda index, number=number: images.at(number, index))
 
     def _read_single(self, source: SourceFile, rows: RowSink) -> None:
-        assert source.json is not None
+        json = expect(source, self.title, "regions", "array")
         rows.locate = lambda at: doc.placed(source, "regions", at)
         regions = _Numbered()
         value: dict[str, Any] = {
             "asset": doc.member_value(source, "asset"),
             "regions": regions,
         }
-        member = source.json.members["regions"]
+        member = json.members["regions"]
         try:
-            if member.kind == "array":
-                regions.update(doc.records(source, member, rows, "region", ("regions",)))
+            regions.update(doc.records(source, member, rows, "region", ("regions",)))
         finally:  # also when the text breaks off: what stands before it is read
             rows.normalized = fractions(_numbers(iter([value])))
             if isinstance(value["asset"], dict):
