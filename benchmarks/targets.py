@@ -20,7 +20,7 @@ class Target:
     reached: bool | None
 
 
-class Missing(Exception):  # noqa: N818 - a signal inside this file, not an error
+class Missing(Exception):
     """The results lack what a target needs; the message is what to show instead."""
 
 
