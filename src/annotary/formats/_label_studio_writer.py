@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
 from typing import Any
 from urllib.parse import quote
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 import numpy as np
@@ -114,7 +114,7 @@ class _Told:
                 lines += _control("Choices", name, "Choice", options, more)
             else:
                 tag = "Number" if kind == "number" else "TextArea"
-                lines.append(f'  <{tag} name={quoteattr(name)} toName="image" perRegion="true"/>')
+                lines.append(f'  <{tag} name="{escape(name)}" toName="image" perRegion="true"/>')
         return "\n".join([*lines, "</View>", ""])
 
     def _entries(self, numbers: list[int]) -> list[tuple[str, str]]:
@@ -134,8 +134,8 @@ def _control(
 ) -> list[str]:
     """A control and its entries: values, each with further attributes."""
     return [
-        f'  <{tag} name={quoteattr(name)} toName="image"{more}>',
-        *(f"    <{entry} value={quoteattr(value)}{rest}/>" for value, rest in entries),
+        f'  <{tag} name="{escape(name)}" toName="image"{more}>',
+        *(f'    <{entry} value="{escape(value)}"{rest}/>' for value, rest in entries),
         f"  </{tag}>",
     ]
 
