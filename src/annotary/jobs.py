@@ -64,6 +64,11 @@ class Jobs:
         self._futures: dict[bytes, Future[None]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def count(self) -> int:
+        """How many operations are running or queued in this process."""
+        return len(self._running)
+
     def find(self, id_: bytes) -> Job | None:
         """The job of an operation that runs in this process."""
         return self._running.get(id_)

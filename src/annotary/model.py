@@ -318,6 +318,85 @@ class AssetChanges(Wire, forbid_unknown_fields=True):
     custom_metadata: dict[str, str | float | bool] | UnsetType = UNSET
 
 
+class Objects(Wire):
+    """Assets, and their annotations: those of one object stand together."""
+
+    annotations: list[list[Annotation]]
+    assets: list[Asset]
+
+
+class ObjectPage(Wire, kw_only=True):
+    """One page of assets with all their annotations."""
+
+    next_page: str | None = None
+    prev_page: str | None = None
+    data: Objects
+
+
+class MetadataParent(Wire):
+    """What custom metadata belongs to: an asset by ``asset_id`` or ``filename``."""
+
+    asset_id: str | None = None
+    filename: str | None = None
+    frame: int | None = None
+    kind: str | None = None
+
+
+class CustomMetadata(Wire):
+    """What a caller wants to be kept of an asset."""
+
+    parent: MetadataParent
+    custom_metadata: dict[str, str | float | bool]
+    id: str | None = None
+
+
+class CustomMetadatas(Wire):
+    """The custom metadata of one asset."""
+
+    custom_metadatas: list[CustomMetadata]
+
+
+class MetadataFault(Wire):
+    """Custom metadata that could not be kept, and why."""
+
+    custom_metadata: CustomMetadata
+    error: str
+
+
+class MetadataBatch(Wire):
+    """What was kept of several assets' custom metadata, and what was not."""
+
+    errors: list[MetadataFault]
+    custom_metadatas: list[CustomMetadata]
+
+
+class MetadataDeleteFault(Wire):
+    """Custom metadata that could not be removed, and why."""
+
+    id: str
+    error: str
+
+
+class MetadataDeleteBatch(Wire, omit_defaults=False):
+    """What could not be removed."""
+
+    errors: list[MetadataDeleteFault]
+
+
+class AssetLog(Wire):
+    """Something that happened to an asset."""
+
+    id: str
+    project_id: str
+    asset_id: str
+    create_date: int
+    level: str
+    kind: str
+    event: str
+    resource: dict[str, Any]
+    object: str = msgspec.field(default="asset_log")
+
+
 class GroupStatistic(Wire):
     """Counts of the assets in a group, by review status."""
 
@@ -381,6 +460,46 @@ class AssetUploadSession(Wire):
     id: str
     op_id: str
     assets: list[AssetUploadTarget]
+
+
+class MultipartUpload(Wire):
+    """A large file that is sent in ``part_count`` parts of equal size, the last one longer."""
+
+    id: str
+    part_count: int
+
+
+class PartTarget(Wire, omit_defaults=False):
+    """Where to send one part."""
+
+    method: str
+    url: str
+    expiry: int
+    response_headers: list[str]
+    response_body: bool
+    headers: dict[str, str]
+
+
+class PartStatus(Wire):
+    """Whether a part has arrived."""
+
+    id: str
+    part_number: int
+    completed: bool
+
+
+class MultipartCompleted(Wire):
+    """Whether a file in parts is whole."""
+
+    id: str
+    completed: bool
+
+
+class MultipartAborted(Wire):
+    """Whether a file in parts was given up."""
+
+    id: str
+    aborted: bool
 
 
 # --- tags and ontologies --------------------------------------------------------------------

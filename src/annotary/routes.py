@@ -133,6 +133,66 @@ class UploadSessionRef(InProject):
     session_id: str
 
 
+class PutMetadata(InProject):
+    asset_id: str
+    body: model.CustomMetadata
+
+
+class MetadataRef(InProject):
+    asset_id: str
+    metadata_id: str
+
+
+class PutManyMetadata(InProject):
+    body: model.CustomMetadatas
+
+
+class DeleteManyMetadata(InProject):
+    body: IdList
+
+
+class ListAssetLogs(InProject):
+    asset_id: str
+    limit: int = 200
+    page: str | None = None
+
+
+class AssetLogRef(InProject):
+    asset_id: str
+    log_id: str
+
+
+class LargeFile(Wire):
+    """A file of an upload session that is to be sent in parts."""
+
+    filename: str
+    mime: str
+    size: int
+
+
+class CreateMultipart(InProject):
+    session_id: str
+    body: LargeFile
+
+
+class MultipartRef(InProject):
+    upload_id: str
+
+
+class PartRef(MultipartRef):
+    part: int
+
+
+class SentPart(Wire):
+    """What the address of a part has answered; nothing of it is needed here."""
+
+    response_headers: dict[str, str] = {}
+
+
+class CompletePart(PartRef):
+    body: SentPart
+
+
 class Cancelled(Wire):
     """Whether a thing was cancelled, and which."""
 
@@ -270,6 +330,8 @@ class Route(msgspec.Struct, frozen=True):
 
 _P = "/projects/{project_id}"
 _SESSION = _P + "/annotationimportsessions/{session_id}"
+_MULTIPART = _P + "/multipartassetuploads/{upload_id}"
+_PART = _MULTIPART + "/parts/{part}"
 
 ROUTES: dict[str, Route] = {
     route.name: route
@@ -347,6 +409,7 @@ ROUTES: dict[str, Route] = {
             model.DeleteResponse,
             "editor",
         ),
+        Route("objects.list", "GET", _P + "/objects", ListObjects, model.ObjectPage),
         # exports
         Route(
             "exports.create",
@@ -481,6 +544,93 @@ ROUTES: dict[str, Route] = {
             UploadSessionRef,
             Cancelled,
             "editor",
+        ),
+        Route(
+            "multipart.create",
+            "POST",
+            _P + "/assetuploadsessions/{session_id}/multipart",
+            CreateMultipart,
+            model.MultipartUpload,
+            "editor",
+        ),
+        Route("multipart.part", "PUT", _PART, PartRef, model.PartTarget, "editor"),
+        Route(
+            "multipart.complete_part",
+            "POST",
+            _PART + "/complete",
+            CompletePart,
+            model.PartStatus,
+            "editor",
+        ),
+        Route(
+            "multipart.complete",
+            "POST",
+            _MULTIPART + "/complete",
+            MultipartRef,
+            model.MultipartCompleted,
+            "editor",
+        ),
+        Route(
+            "multipart.abort",
+            "DELETE",
+            _MULTIPART,
+            MultipartRef,
+            model.MultipartAborted,
+            "editor",
+        ),
+        # custom metadata and logs of assets
+        Route(
+            "metadata.get",
+            "GET",
+            _P + "/assets/{asset_id}/customMetadatas",
+            AssetRef,
+            model.CustomMetadatas,
+        ),
+        Route(
+            "metadata.put",
+            "PUT",
+            _P + "/assets/{asset_id}/customMetadatas",
+            PutMetadata,
+            model.CustomMetadata,
+            "editor",
+        ),
+        Route(
+            "metadata.delete",
+            "DELETE",
+            _P + "/assets/{asset_id}/customMetadatas/{metadata_id}",
+            MetadataRef,
+            model.DeleteResponse,
+            "editor",
+        ),
+        Route(
+            "metadata.put_many",
+            "POST",
+            _P + "/customMetadataBulkUpdates",
+            PutManyMetadata,
+            model.MetadataBatch,
+            "editor",
+        ),
+        Route(
+            "metadata.delete_many",
+            "POST",
+            _P + "/customMetadataBulkUpdates/delete",
+            DeleteManyMetadata,
+            model.MetadataDeleteBatch,
+            "editor",
+        ),
+        Route(
+            "logs.list",
+            "GET",
+            _P + "/assets/{asset_id}/logs",
+            ListAssetLogs,
+            model.PaginationResponse[model.AssetLog],
+        ),
+        Route(
+            "logs.get",
+            "GET",
+            _P + "/assets/{asset_id}/logs/{log_id}",
+            AssetLogRef,
+            model.AssetLog,
         ),
         # tags and ontologies
         Route("tags.list", "GET", _P + "/tags", InProject, list[model.Tag]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,6 +122,14 @@ class AttributeBook:
         before = seen.setdefault(name, kind)
         if before != kind:
             seen[name] = "String"
+
+    def state(self) -> tuple[Any, Any]:
+        """What :meth:`restore` needs to forget what is learnt from now on."""
+        return copy.deepcopy((self._seen, self._categories))
+
+    def restore(self, state: tuple[Any, Any]) -> None:
+        """Forget what was learnt since :meth:`state`: its file was rejected."""
+        self._seen, self._categories = copy.deepcopy(state)
 
     def learnt(self, tag: TagRow) -> list[NewOntologyAttribute] | None:
         """The tag's attributes with those that were learnt, or None when there are none."""

@@ -211,6 +211,19 @@ class ImportService(ServicePart):
         with self.store.read() as db:
             return imports.awaits(db, bytes.fromhex(session), int(number) + 1, key, ids.now_ms())
 
+    def expire(self) -> None:
+        """End the sessions whose files have not come in time, and remove what ended ones left."""
+        with self.store.write() as db:
+            waiting = imports.waiting(db)
+            late = [each for each in waiting if each.expiry < ids.now_ms()]
+            for session in late:
+                imports.set_status(db, session, "Errored", "The session expired; nothing was done.")
+            kept = {each.hex() for each in imports.open_ids(db)}
+        folder = self.store.blobs.root / "imports"
+        for found in folder.iterdir() if folder.is_dir() else ():
+            if found.name not in kept:
+                shutil.rmtree(found, ignore_errors=True)
+
     # --- inside -----------------------------------------------------------------------------
 
     def _has_begun(self, reference: routes.ImportSessionRef) -> bool:
@@ -306,8 +319,8 @@ class ImportRun:
     def _commit(self, sources: Sequence[SourceFile], missing: Sequence[Problem], job: Job) -> None:
         options = self._options
         with self._store.write() as db, self._rejects() as rejects:
-            receiver = StoreReceiver(db, self._project, options, job)
             book = AttributeBook(tags.all_of(db, self._project))
+            receiver = StoreReceiver(db, self._project, options, job, book)
             reading = Reading(
                 StoreImages(db, self._project, options.create_assets, receiver),
                 receiver,
@@ -320,7 +333,7 @@ class ImportRun:
                 reading.log.add(problem)
             chosen = formats.get(options.format) if options.format else None
             reading.read([s for s in sources if s.name not in bad], chosen)
-            receiver.finish(book)
+            receiver.finish()
             report = receiver.report(reading)
             refused = reading.log.errors and options.on_error == "reject_session"
             if refused or options.dry_run:
@@ -367,9 +380,16 @@ class StoreReceiver:
     """Takes checked rows into the store's transaction, file by file, and keeps the counts."""
 
     def __init__(
-        self, db: Database, project: ProjectKey, options: routes.ImportOptions, job: Job
+        self,
+        db: Database,
+        project: ProjectKey,
+        options: routes.ImportOptions,
+        job: Job,
+        book: AttributeBook,
     ) -> None:
         self._db = db
+        self._book = book
+        self._learnt_before = book.state()
         self._project = project
         self._options = options
         self._job = job
@@ -393,6 +413,7 @@ class StoreReceiver:
         if self._options.on_error == "reject_file":
             self._inserter.settle()
             self._saved = self._inserter.state()
+            self._learnt_before = self._book.state()
             self._assets_before = self.assets_created
             self._tags_before = len(self.tags_created)
             self._db.execute("SAVEPOINT file")
@@ -441,11 +462,11 @@ class StoreReceiver:
         if policy == "reject_file":
             self._db.execute("RELEASE file")
 
-    def finish(self, book: AttributeBook) -> None:
+    def finish(self) -> None:
         """Bring counts, the index by asset and ontologies up to date."""
         tags.count(self._db, self._inserter.finish())
         for tag in tags.all_of(self._db, self._project):
-            learnt = book.learnt(tag)
+            learnt = self._book.learnt(tag)
             if learnt is not None:
                 tags.set_ontology(self._db, tag, learnt)
 
@@ -520,6 +541,7 @@ class StoreReceiver:
     def _undo_file(self) -> None:
         self._db.execute("ROLLBACK TO file")
         self._inserter.restore(self._saved)
+        self._book.restore(self._learnt_before)
         self._kept_numbers = None
         self.assets_created = self._assets_before
         del self.tags_created[self._tags_before :]

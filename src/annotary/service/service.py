@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from annotary import routes
+from annotary import ids, routes
 from annotary.jobs import Job, Jobs
 from annotary.model import Overview
 from annotary.service.annotations import AnnotationService
@@ -14,17 +14,21 @@ from annotary.service.assets import AssetService
 from annotary.service.exports import ExportService, export_key
 from annotary.service.imports import ImportService
 from annotary.service.links import Links, LocalLinks
+from annotary.service.metadata import LogService, MetadataService
+from annotary.service.multipart import MultipartService
+from annotary.service.objects import ObjectService
 from annotary.service.operations import OperationService
 from annotary.service.projects import ProjectService, WorkspaceService
 from annotary.service.tags import OntologyService, TagService
 from annotary.service.uploads import UploadService
-from annotary.store import Store
+from annotary.store import Store, keys
 from annotary.store import imports as stored_imports
 from annotary.store import operations as stored_operations
 from annotary.store.database import SERVER
 from annotary.store.operations import OperationRow
 
 _ABANDONED_SECONDS = 3600.0
+_ANSWERS_KEPT_MS = 24 * 3600 * 1000
 
 
 class Service:
@@ -45,7 +49,11 @@ class Service:
         self.projects = ProjectService(self)
         self.annotations = AnnotationService(self)
         self.assets = AssetService(self)
+        self.objects = ObjectService(self)
+        self.metadata = MetadataService(self)
+        self.logs = LogService(self)
         self.uploads = UploadService(self)
+        self.multipart = MultipartService(self)
         self.tags = TagService(self)
         self.ontologies = OntologyService(self)
         self.operations = OperationService(self)
@@ -123,6 +131,13 @@ class Service:
         if part is None or not (left.owner or "").startswith(SERVER):
             return False
         return part.resume(left) if self._resume else True
+
+    def sweep(self) -> None:
+        """End sessions that waited too long for files, and drop answers nobody asks for again."""
+        self.imports.expire()
+        self.uploads.expire()
+        with self.store.write() as db:
+            keys.forget_answers(db, ids.now_ms() - _ANSWERS_KEPT_MS)
 
     def close(self, cancel: bool = False) -> None:
         """Finish what runs, or stop it, and close the store."""

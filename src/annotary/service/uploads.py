@@ -35,6 +35,8 @@ from annotary.store.uploads import SessionRow
 if TYPE_CHECKING:
     from annotary.service.service import Service
 
+_PATIENCE_MS = 2 * 24 * 3600 * 1000
+
 
 class UploadService(ServicePart):
     """Upload sessions."""
@@ -148,6 +150,18 @@ class UploadService(ServicePart):
         if found is not None:
             self._take_in(project, found)
         return found is not None
+
+    def expire(self) -> None:
+        """End the sessions whose files have not come in time."""
+        with self.store.read() as db:
+            late = uploads.abandoned(db, ids.now_ms() - _PATIENCE_MS)
+            found = [(projects.by_number(db, no), id_) for no, id_ in late]
+        for project, id_ in found:
+            with self.store.write() as db:
+                session = uploads.find(db, project, id_)
+                message = "The upload expired: its files have not all arrived."
+                operations.set_status(db, session.operation, "Errored", message)
+            self._forget(project, session)
 
     # --- inside -------------------------------------------------------------------------------
 

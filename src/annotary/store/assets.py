@@ -186,6 +186,12 @@ def places_of(
     return found
 
 
+def numbers_of(db: Database, project: ProjectKey, id_: Sequence[str]) -> list[int]:
+    """The numbers of assets given by the text of their ids; those not found are left out."""
+    found = places_of(db, project, [ids.parse("asset", each) for each in id_])
+    return [no for no, _, _ in found.values()]
+
+
 def page(
     db: Database,
     project: ProjectKey,

@@ -117,6 +117,12 @@ def awaits(db: Database, id_: bytes, no: int, blob: str, now: int) -> bool:
     return found is not None
 
 
+def open_ids(db: Database) -> list[bytes]:
+    """The ids of the sessions that have not ended."""
+    sql = "SELECT id FROM import_sessions WHERE overview IN ('Queued', 'Running')"
+    return [id_ for (id_,) in rows(db, sql)]
+
+
 def waiting(db: Database) -> list[SessionRow]:
     """Sessions of any project that still wait for files."""
     found = rows(db, f"SELECT {_COLUMNS} FROM import_sessions WHERE overview = 'Queued'")

@@ -6,7 +6,7 @@ import msgspec
 
 from annotary import ids, routes
 from annotary.errors import ConflictError, NotFoundError
-from annotary.store.database import Database, row
+from annotary.store.database import Database, row, rows
 from annotary.store.projects import ProjectKey
 
 _files = msgspec.json.Decoder(routes.NewUploadSession)
@@ -88,3 +88,18 @@ def find_multipart(db: Database, project: ProjectKey, id_: bytes) -> MultipartRo
 def delete_multipart(db: Database, id_: bytes) -> None:
     """Forget a file in parts."""
     db.execute("DELETE FROM multipart_uploads WHERE id = ?", (id_,))
+
+
+def has_multipart(db: Database, id_: bytes) -> bool:
+    """Whether there is a file in parts with an id."""
+    return row(db, "SELECT 1 FROM multipart_uploads WHERE id = ?", (id_,)) is not None
+
+
+def abandoned(db: Database, before: int) -> list[tuple[int, bytes]]:
+    """Sessions that wait for files since a time (ms): the number of their project, and their id."""
+    return rows(
+        db,
+        "SELECT s.project, s.id FROM operations o JOIN upload_sessions s ON s.operation = o.id"
+        " WHERE o.overview = 'Queued' AND o.kind = 'nexus.assets.upload' AND s.created < ?",
+        (before,),
+    )

@@ -1,0 +1,199 @@
+"""Files by signed address: uploads are streamed to blobs, downloads are streamed from them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import parse_qsl
+
+from starlette.responses import FileResponse
+
+from annotary import checksum
+from annotary.errors import (
+    AnnotaryError,
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
+    PayloadTooLargeError,
+)
+from annotary.imageheader import read_header
+from annotary.server.api import Api
+from annotary.server.exchange import Exchange, MethodNotAllowedError, Reply
+from annotary.server.links import PREFIX, Permit, SignedLinks
+from annotary.server.settings import MIB, Settings
+from annotary.service import Service
+
+_KEY = re.compile(
+    r"exports/[0-9a-f]{32}\.zip|imports/[0-9a-f]{32}/\d+"
+    r"|assets/[0-9a-f]{32}/[0-9a-f]{32}-\d+|parts/[0-9a-f]{32}/\d+"
+)
+_SAFE = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+]
+
+
+class Files:
+    """What stands below ``/files/``. No key is needed: the address itself is the permit."""
+
+    def __init__(self, service: Service, links: SignedLinks, api: Api, settings: Settings) -> None:
+        self._service = service
+        self._blobs = service.store.blobs
+        self._links = links
+        self._api = api
+        self._most = settings.max_file_bytes
+
+    async def answer(self, exchange: Exchange) -> Reply | FileResponse:
+        """The reply to a request."""
+        key = exchange.path.removeprefix(PREFIX)
+        if exchange.method not in {"GET", "HEAD", "PUT"}:
+            raise MethodNotAllowedError(exchange.method, ["GET", "HEAD", "PUT"])
+        query = dict(parse_qsl(exchange.query.decode("latin-1")))
+        permit = self._links.verify(exchange.method, key, query)
+        if not _KEY.fullmatch(key):
+            raise NotFoundError("There is no such file.")
+        if exchange.method == "PUT":
+            exchange.name = "files.put"
+            return await self._put(exchange, permit)
+        exchange.name = "files.get"
+        return await self._get(key)
+
+    # --- down ---------------------------------------------------------------------------------
+
+    async def _get(self, key: str) -> FileResponse:
+        path = self._blobs.path(key)
+
+        def look() -> str | None:
+            if not path.is_file():
+                return None
+            return "application/zip" if key.startswith("exports/") else _media(path)
+
+        media = await self._api.in_thread(look)
+        if media is None:
+            raise NotFoundError("There is no such file any more.")
+        name = path.name if key.startswith("exports/") else None
+        response = FileResponse(path, media_type=media, filename=name)
+        response.raw_headers.extend(_SAFE)
+        return response
+
+    # --- up -----------------------------------------------------------------------------------
+
+    async def _put(self, exchange: Exchange, permit: Permit) -> Reply:
+        size = permit.size or 0
+        if size > self._most:
+            raise PayloadTooLargeError(
+                f"The file has {size:,} bytes, the most is {self._most:,}.",
+                hint="The server's limit is max_file_bytes.",
+            )
+        announced = exchange.headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) != size:
+            raise _wrong_size(int(announced), size)
+        here = await self._api.in_thread(self._blobs.path(permit.key).is_file)
+        if here:
+            # a repeat, as after a lost answer; blobs are never written again
+            await _check(exchange, permit)
+        else:
+            if not await self._api.in_thread(lambda: self._awaited(permit.key)):
+                raise ConflictError(
+                    "The session takes no more files.", hint="It has ended; create a new one."
+                )
+            await self._store(exchange, permit)
+        if permit.key.startswith("assets/"):
+            await self._api.in_thread(lambda: self._service.uploads.received(permit.key))
+        return Reply(200, b'{"received":true}')
+
+    def _awaited(self, key: str) -> bool:
+        try:
+            if key.startswith("imports/"):
+                return self._service.imports.awaits(key)
+            if key.startswith("assets/"):
+                return self._service.uploads.awaits(key) is not None
+            return self._service.multipart.awaits(key)
+        except AnnotaryError:
+            return False
+
+    async def _store(self, exchange: Exchange, permit: Permit) -> None:
+        """Stream the body into a blob; whatever is wrong with it, nothing is left behind."""
+        loop = asyncio.get_running_loop()
+        blob: AbstractContextManager[BinaryIO] = self._blobs.create(permit.key)
+        file = await loop.run_in_executor(None, blob.__enter__)
+        try:
+            sum_ = _Sum(permit, file)
+            await _stream(exchange, sum_)
+            sum_.verify()
+        except BaseException as error:
+            try:
+                blob.__exit__(type(error), error, error.__traceback__)
+            finally:
+                raise error
+        await loop.run_in_executor(None, blob.__exit__, None, None, None)
+
+
+class _Sum:
+    """Writes pieces of a body and sums them up."""
+
+    def __init__(self, permit: Permit, out: BinaryIO | None) -> None:
+        self._permit = permit
+        self._out = out
+        self._size = 0
+        self._crc = 0
+
+    def add(self, piece: bytes) -> None:
+        self._crc = checksum.crc32c(piece, self._crc)
+        self._size += len(piece)
+        if self._size > (self._permit.size or 0):
+            raise _wrong_size(self._size, self._permit.size or 0)
+        if self._out is not None:
+            self._out.write(piece)
+
+    def verify(self) -> None:
+        if self._size != (self._permit.size or 0):
+            raise _wrong_size(self._size, self._permit.size or 0)
+        if self._permit.crc32c is not None and self._crc != self._permit.crc32c:
+            raise BadRequestError(
+                f"The bytes have the CRC-32C {checksum.to_base64(self._crc)}, announced was "
+                f"{checksum.to_base64(self._permit.crc32c)}.",
+                hint="They were damaged on the way, or the file has changed: send it again.",
+            )
+
+
+async def _check(exchange: Exchange, permit: Permit) -> None:
+    sum_ = _Sum(permit, None)
+    await _stream(exchange, sum_)
+    sum_.verify()
+
+
+async def _stream(exchange: Exchange, sum_: _Sum) -> None:
+    """Read the body in pieces of about one mebibyte, each summed and written off the loop."""
+    loop = asyncio.get_running_loop()
+    held: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        piece, more = await exchange.receive()
+        held.append(piece)
+        size += len(piece)
+        if size >= MIB or (not more and size):
+            whole = b"".join(held)
+            held, size = [], 0
+            if len(whole) < MIB // 8:
+                sum_.add(whole)  # quicker than asking a thread
+            else:
+                await loop.run_in_executor(None, sum_.add, whole)
+
+
+def _media(path: Path) -> str:
+    try:
+        return read_header(path, path.name).mime or "application/octet-stream"
+    except (AnnotaryError, OSError):
+        return "application/octet-stream"
+
+
+def _wrong_size(size: int, announced: int) -> BadRequestError:
+    return BadRequestError(
+        f"{size:,} bytes were sent of a file that was announced with {announced:,}.",
+        hint="Announce the file again: its size has changed.",
+    )
