@@ -36,7 +36,7 @@ def kept(
     properties: dict[int, dict[str, Any]] = {}
     attributes: dict[int, dict[str, Any]] = {}
     for i, record in enumerate(records):
-        if record.iscrowd and record.iscrowd not in {"0", "false"}:
+        if record.iscrowd and record.iscrowd not in ("0", "false"):
             properties[i] = {"iscrowd": 1 if record.iscrowd is True else record.iscrowd}
         if record.attributes:
             _attributes(record.attributes, properties.setdefault(i, {}), attributes, i)

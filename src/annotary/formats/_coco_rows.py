@@ -16,13 +16,12 @@ from annotary.formats._coco import (
     BODY_NAMES,
     BODY_PARTS,
     Annotation,
-    Categories,
     CocoText,
-    Images,
     RunLengths,
     no_collection,
 )
 from annotary.formats._coco_extras import kept
+from annotary.formats._coco_lists import Categories, Images
 from annotary.formats._coco_units import Chunks
 from annotary.geometry import Floats, Ints, ring_areas, take_rows
 from annotary.idset import IdSet
@@ -225,9 +224,9 @@ class _Parts:
             self._outline(i, record)
             return
         self._part(i, KEYPOINTS, points)
-        if record.segmentation:
-            self._outline(i, record, needed=False)
-        elif record.bbox:
+        begin = len(self._owner)
+        self._outline(i, record, needed=False)
+        if begin == len(self._owner) and record.bbox:
             box = _box(record.bbox)
             seen = [(x, y) for x, y, v in zip(*[iter(points)] * 3, strict=True) if v > 0]
             xs, ys = [x for x, _ in seen], [y for _, y in seen]
@@ -239,7 +238,7 @@ class _Parts:
     def _outline(self, i: int, record: Annotation, needed: bool = True) -> None:
         outline = record.segmentation
         if isinstance(outline, RunLengths):
-            self._mask(i, outline)
+            self._mask(i, outline, needed)
             return
         rings = [ring for ring in outline if ring] if outline else []
         for number, ring in enumerate(rings):
@@ -259,16 +258,20 @@ class _Parts:
             raise RefusedError("missing-key", key="bbox", record="annotation without segmentation")
         self._part(i, RECTANGLE, _box(record.bbox))
 
-    def _mask(self, i: int, lengths: RunLengths) -> None:
+    def _mask(self, i: int, lengths: RunLengths, needed: bool) -> None:
         height, width = lengths.size
         counts = lengths.counts
         try:
             if isinstance(counts, str):
-                runs = rle.decode_counts(counts.encode("ascii", "replace"))
                 mask = rle.Rle(height, width, counts.encode("ascii"))
+                runs = rle.decode_counts(mask.counts)
             else:
                 runs = np.array(counts, np.int64)
                 mask = rle.Rle(height, width, rle.encode_counts(runs))
+            covered = sum(runs.tolist())
+            if covered != height * width or height < 0 or width < 0:
+                raise RefusedError("mask-size", height=height, width=width, pixels=covered)
+            box = rle.bbox(mask)
         except (ValueError, OverflowError) as error:
             raise RefusedError(
                 "wrong-type",
@@ -276,11 +279,9 @@ class _Parts:
                 detail=str(error),
                 expected="run lengths, as numbers or as COCO's text",
             ) from None
-        covered = int(runs.sum())
-        if covered != height * width or height < 0 or width < 0:
-            raise RefusedError("mask-size", height=height, width=width, pixels=covered)
-        box = rle.bbox(mask)
         if box is None:
+            if not needed:
+                return
             raise RefusedError(
                 "skipped-record",
                 skip=True,

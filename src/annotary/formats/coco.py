@@ -46,7 +46,8 @@ A category with the id 0 that no annotation uses and that is the supercategory o
 (Roboflow's) makes no tag.
 
 Lost: ids of images and annotations, ``licenses`` and ``info``, fields of images and categories
-other than those above (dates, addresses, LVIS's frequencies and negative categories).
+other than those above (dates, addresses, LVIS's frequencies and negative categories), other lists
+of the file, and ``num_keypoints``, which is counted anew.
 Recognised and refused: results files, captions, panoptic files.
 """
 
@@ -58,7 +59,8 @@ from annotary.batch import RowSink
 from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats import _coco_text
-from annotary.formats._coco import Annotation, Categories, CocoText, Images
+from annotary.formats._coco import Annotation, CocoText
+from annotary.formats._coco_lists import Categories, Images
 from annotary.formats._coco_rows import Rows
 from annotary.formats._coco_units import with_units
 from annotary.jsontext import Fault, JsonSyntaxError, JsonText, Member, OpenStruct, pointer
@@ -141,8 +143,11 @@ def _refuse_relatives(text: CocoText) -> Member | None:
         raise SourceError("results-file", text.place(text.json.root.span.start))
     member = text.array("annotations")
     images = text.array("images")
-    if images is None:
+    text.tell_duplicates()
+    if text.unreadable("images", "categories"):
+        # without them every annotation would be told as a fault
         text.finish()
+    if images is None:
         where = text.place(text.json.root.span.start)
         raise SourceError("missing-key", where, key="images", record="COCO file")
     if member is None:
