@@ -33,6 +33,9 @@ def recognise(
     for i, source in enumerate(sources):
         try:
             _refuse_impostors(source)
+            if _is_manifest(source):
+                found[i] = Recognised(source, companion="manifest")
+                continue
             for candidate in formats.readers():
                 kind = candidate.companion(source)
                 if kind:
@@ -63,6 +66,14 @@ def _refuse_impostors(source: SourceFile) -> None:
         raise SourceError("lfs-pointer")
     if head.startswith(_APPLEDOUBLE):
         raise SourceError("appledouble")
+
+
+def _is_manifest(source: SourceFile) -> bool:
+    """Whether this is what an export of ours says about itself."""
+    return source.basename == "manifest.json" and source.json_keys >= _MANIFEST_KEYS
+
+
+_MANIFEST_KEYS = {"projectId", "format", "annotationsInProject", "losses"}
 
 
 def _claimed(source: SourceFile, files: FileSet, chosen: Format | None) -> Recognised:
