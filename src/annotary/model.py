@@ -566,7 +566,7 @@ class Ontology(Wire):
 # --- operations -----------------------------------------------------------------------------
 
 
-class OperationProgressWithStatus(Wire, rename=None):
+class OperationProgressWithStatus(Wire, rename=None, omit_defaults=False):
     """How much of an operation is in each state."""
 
     Queued: int = 0
