@@ -79,9 +79,6 @@ def _bounds(
     found: Checked,
 ) -> None:
     lengths = batch.start[1:] - batch.start[:-1]
-    if not normalized:
-        for row in np.flatnonzero(((widths <= 0) | (heights <= 0)) & (lengths > 0)).tolist():
-            found.add(row, "unknown-size", name="its image")
     limit_x, limit_y = (
         (np.ones(len(batch)), np.ones(len(batch))) if normalized else (widths, heights)
     )

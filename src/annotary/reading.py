@@ -144,20 +144,20 @@ class FileReading:
         if n == 0:
             return
         assets = self.assets[batch.image]
-        bad = assets == NO_ASSET
+        widths, heights = self.widths[batch.image], self.heights[batch.image]
         starts = batch.objects()
+        sizeless = self._sizeless(batch, widths, heights)
+        refused = (assets == NO_ASSET) | sizeless
+        bad = refused.copy()
         if bad.any():
             lost = batch.image[starts[:-1]][bad[starts[:-1]]]
             for image, count in zip(*np.unique(lost, return_counts=True), strict=True):
                 self.refused[int(image)] = self.refused.get(int(image), 0) + int(count)
-        widths, heights = self.widths[batch.image], self.heights[batch.image]
         checked = check(batch, widths, heights, normalized=rows.normalized)
         self.clamped += checked.clamped
         for row, code, values in checked.faults:
             if bad[row]:
                 continue
-            if code == "unknown-size":
-                values = {"name": rows.image_names[int(batch.image[row])]}
             place = rows.place(int(batch.at[row]))
             self.session.log.add(Problem(code, self.source.name, place, values))
         bad |= checked.faulty
@@ -165,7 +165,7 @@ class FileReading:
         if bad.any():
             # one faulty part makes the whole object faulty
             lost = np.add.reduceat(bad, starts[:-1]) > 0
-            self.faulty += int((lost & (assets[starts[:-1]] != NO_ASSET)).sum())
+            self.faulty += int((lost & ~refused[starts[:-1]]).sum())
             if rows.lost_places is not None:
                 first = batch.at[starts[:-1][lost]]
                 rows.lost_places += [rows.place(int(at)) for at in first.tolist()]
@@ -180,6 +180,21 @@ class FileReading:
             _to_fractions(batch, widths, heights)
         batch.image = assets.astype(np.int32)
         self.session.receiver.receive(self, batch)
+
+    def _sizeless(self, batch: AnnotationBatch, widths: Any, heights: Any) -> Any:
+        """Rows in pixels on images whose size nothing states: told once per image."""
+        if self.rows.normalized:
+            return np.zeros(len(batch), np.bool_)
+        rows = ((widths <= 0) | (heights <= 0)) & (np.diff(batch.start) > 0)
+        rows &= self.assets[batch.image] != NO_ASSET
+        if rows.any():
+            # an object is judged by its first part
+            starts = batch.objects()
+            rows = np.repeat(np.logical_or.reduceat(rows, starts[:-1]), np.diff(starts))
+            for image in np.unique(batch.image[rows]).tolist():
+                name = self.rows.image_names[image]
+                self._why.setdefault(image, ("unknown-size", {"name": name}))
+        return rows
 
     def _check_attributes(self, batch: AnnotationBatch, bad: Any) -> None:
         if not batch.extras or self.session.check_attributes is None:

@@ -246,7 +246,7 @@ def convert(
 @click.option("--format", "format_", metavar="FORMAT", help="The files' format; else recognised.")
 @click.option("--images", type=click.Path(exists=True, file_okay=False), help="The images' folder.")
 @click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
-@click.option("--show", default=0, help="How many problems to print; 0: all.")
+@click.option("--show", default=50, show_default=True, help="Problems to print; 0: all.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def check(
     paths: tuple[str, ...],
