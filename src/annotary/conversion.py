@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -108,7 +109,12 @@ class Conversion:
         self.images = OpenImages(images)
         self._receiver = _SpoolReceiver(on_error, keep, progress)
         reading = Reading(self.images, self._receiver, rejects=rejects)
-        reading.read(sources, format_)
+        try:
+            reading.read(sources, format_)
+        except BaseException:
+            self._receiver.spool.close()
+            reading.log.close()
+            raise
         self.log: ProblemLog = reading.log
         self.reports: list[FileReport] = reading.reports
         self.matches: list[ImageMatch] = reading.matches
@@ -132,6 +138,17 @@ class Conversion:
         """Write everything in another format; see ``annotary.exporting.export``."""
         origin = _SpoolOrigin(self.images, self._receiver)
         return export(origin, format_, options, out, progress)
+
+    def __enter__(self) -> Conversion:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Forget everything."""

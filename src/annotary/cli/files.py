@@ -213,32 +213,32 @@ def convert(
                 on_error=on_error,
                 progress=progress.advance,
             )
-        if conversion.refused:
+        with conversion:
+            if conversion.refused:
+                _report_reading(conversion, as_json, show)
+                sys.exit(DATA_REFUSED)
+            folder = Path(out)
+            with Progress("Writing", "annotations") as progress:
+                manifest = conversion.write(
+                    target,
+                    ExportOptions(
+                        split_ratio=split_ratio,
+                        seed=seed,
+                        normalized=normalized,
+                        on_loss=on_loss,
+                        extra=_options(options),
+                    ),
+                    FolderOutput(folder),
+                    progress.advance,
+                )
+            _write_manifest(folder, manifest)
+            if as_json:
+                _print_json({"reading": _reading_data(conversion), "manifest": manifest})
+                return
             _report_reading(conversion, as_json, show)
-            sys.exit(DATA_REFUSED)
-        folder = Path(out)
-        with Progress("Writing", "annotations") as progress:
-            manifest = conversion.write(
-                target,
-                ExportOptions(
-                    split_ratio=split_ratio,
-                    seed=seed,
-                    normalized=normalized,
-                    on_loss=on_loss,
-                    extra=_options(options),
-                ),
-                FolderOutput(folder),
-                progress.advance,
-            )
-        _write_manifest(folder, manifest)
-        if as_json:
-            _print_json({"reading": _reading_data(conversion), "manifest": manifest})
-        else:
-            _report_reading(conversion, as_json, show)
-            for loss in manifest.losses:
-                click.secho(loss.text, fg="yellow")
-            click.echo(_files_text(out, list(manifest.files)))
-        conversion.close()
+        for loss in manifest.losses:
+            click.secho(loss.text, fg="yellow")
+        click.echo(_files_text(out, list(manifest.files)))
 
 
 @click.command("check")
@@ -272,17 +272,14 @@ def check(
                 progress=progress.advance,
                 rejects=FolderOutput(Path(rejects)) if rejects else None,
             )
-        if as_json:
-            _print_json(_reading_data(conversion))
-        else:
+        with conversion:
             _report_reading(conversion, as_json, show)
             log = conversion.log
-            colour = "red" if log.errors else "green"
-            click.secho(f"{log.errors:,} errors, {log.warnings:,} warnings.", fg=colour)
-        failed = conversion.log.errors > 0
-        conversion.close()
-        if failed:
-            sys.exit(DATA_REFUSED)
+            if not as_json:
+                colour = "red" if log.errors else "green"
+                click.secho(f"{log.errors:,} errors, {log.warnings:,} warnings.", fg=colour)
+            if log.errors:
+                sys.exit(DATA_REFUSED)
 
 
 @click.command("formats")
