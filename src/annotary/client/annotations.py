@@ -214,13 +214,14 @@ class Annotations:
         Raises :class:`~annotary.errors.ImportFailedError` at the end of the block when the
         session was refused; ``session.get_logs()`` then has every problem.
         """
-        options = routes.ImportOptions(
-            format=format,
-            on_error=on_error,
-            create_assets=create_assets,
-            dry_run=dry_run,
-            rejects=rejects,
-        )
+        given = {
+            "format": format,
+            "on_error": on_error,
+            "create_assets": create_assets,
+            "dry_run": dry_run,
+            "rejects": rejects,
+        }
+        options = convert(given, routes.ImportOptions, "import")
         created: model.ImportSession = self._transport.call(
             "imports.create",
             routes.CreateImportSession(

@@ -52,10 +52,10 @@ class Api:
 
     async def answer(self, exchange: Exchange) -> Reply:
         """The reply to a request. Raises the errors of ``annotary.errors``."""
-        found = self._table.find(exchange.method, exchange.path)
+        found = self._table.find(exchange.method, exchange.raw_path)
         if found is None:
             key = self._access.identify(exchange.headers)
-            methods = self._table.methods(exchange.path)
+            methods = self._table.methods(exchange.raw_path)
             if methods:
                 raise MethodNotAllowedError(exchange.method, methods)
             raise NotFoundError("There is nothing at this path.", hint="See /docs.")
@@ -70,7 +70,7 @@ class Api:
         repeat = None
         header = exchange.headers.get(b"idempotency-key")
         if header and route.method == "POST":
-            repeat = Repeat(key.id, header, route.method, exchange.path, body)
+            repeat = Repeat(key.id, header, route.method, exchange.raw_path, body)
         base = exchange.base
 
         def call(db: Database | None = None) -> bytes:

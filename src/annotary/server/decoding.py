@@ -92,12 +92,13 @@ class Table:
             # where two templates fit, the one with more that is fixed is meant
             found.sort(key=lambda e: (-e.route.path.count("/"), -_fixed(e.route.path)))
 
-    def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-        """The endpoint for a call and its path parameters."""
+    def find(self, method: str, raw_path: str) -> tuple[Endpoint, dict[str, str]] | None:
+        """The endpoint for a call and its path parameters; the path is still escaped."""
+        path = raw_path.replace("%3A", ":")
         for endpoint in self._by_method.get(method, ()):
             match = endpoint.pattern.fullmatch(path)
             if match is not None:
-                return endpoint, match.groupdict()
+                return endpoint, {name: unquote(text) for name, text in match.groupdict().items()}
         return None
 
     def methods(self, path: str) -> list[str]:

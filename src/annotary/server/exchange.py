@@ -56,6 +56,8 @@ class Exchange:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        # still escaped: a slash inside a file name is not one between segments
+        self.raw_path: str = scope.get("raw_path", b"").decode("latin-1") or self.path
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.name = "other"

@@ -1,0 +1,96 @@
+"""A real server in a process of its own, for tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from annotary.server import keys
+from annotary.store import Store
+
+
+class Server:
+    """A running server: its address, its owner's key and its process."""
+
+    def __init__(self, home: Path, **settings: object) -> None:
+        self.home = home
+        store = Store(home)
+        _, self.key = keys.create(store, "test", "owner")
+        store.close()
+        self._environment = {
+            **os.environ,
+            **{f"ANNOTARY_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        code = (
+            "import sys; from annotary.server import serve; "
+            "serve(sys.argv[1], '127.0.0.1', 0, public=False)"
+        )
+        self._log = (self.home / "server.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, str(self.home)],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=self._environment,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            if found:
+                self.address = found[0]
+                break
+        else:
+            raise AssertionError(f"the server did not start: {self.log()}")
+        self._drain = threading.Thread(target=self.process.stdout.read, daemon=True)
+        self._drain.start()
+
+    def make_key(self, role: str, project_id: str | None = None) -> str:
+        """A further key."""
+        store = Store(self.home)
+        try:
+            return keys.create(store, role, role, project_id)[1]
+        finally:
+            store.close()
+
+    def kill(self) -> None:
+        """End the process at once, as a power cut would (its disk cache survives)."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Tell the process to stop."""
+        self._end(signal.SIGTERM)
+
+    def log(self) -> str:
+        """What the server has written to standard error."""
+        return (self.home / "server.log").read_text("utf-8")
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.process.wait(60)
+        self._drain.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self._log.close()
+
+
+@contextmanager
+def serving(home: Path, **settings: object) -> Iterator[Server]:
+    """A server of a new store in ``home``, stopped at the end."""
+    home.mkdir(parents=True, exist_ok=True)
+    server = Server(home, **settings)
+    try:
+        yield server
+    finally:
+        server.stop()
