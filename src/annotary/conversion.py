@@ -215,6 +215,9 @@ class _SpoolReceiver:
         if known < len(names):
             more = []
             for name in names[known:]:
+                if not name.strip():  # its objects are faults; none of them comes here
+                    more.append(0)
+                    continue
                 if name not in self._order:
                     self._order[name] = len(self._order)
                     self.tags[name] = ExportTag(name)
@@ -224,10 +227,10 @@ class _SpoolReceiver:
     def _keep_numbers(self, file: FileReading) -> None:
         rows = file.rows
         for name, number in zip(rows.tag_names, rows.tag_ids, strict=True):
-            if rows.id_space and number is not None:
+            if rows.id_space and number is not None and name in self.tags:
                 self.tags[name].numbers.setdefault(rows.id_space, number)
         for name, (keypoints, edges) in rows.skeletons.items():
-            if self.tags[name].skeleton is None:
+            if name in self.tags and self.tags[name].skeleton is None:
                 self.tags[name].skeleton = Skeleton(keypoints=keypoints, edges=edges)
 
 

@@ -139,6 +139,12 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
     return Match(None)
 
 
+def in_other_folder(a: str, b: str) -> bool:
+    """Whether two names are equal but for the folders they name."""
+    first, second = (PurePosixPath(_nfc(unquote(_slashes(name)))) for name in (a, b))
+    return first.name == second.name and first.parent != second.parent
+
+
 def nearest(name: str, filenames: Sequence[str], count: int = 3) -> list[str]:
     """The file names that look most like ``name``."""
     base = PurePosixPath(_slashes(name)).name

@@ -222,6 +222,12 @@ RULES = _table(
         "Add the image to the list, or mend the id.",
     ),
     Rule(
+        "nameless-class",
+        ERROR,
+        "The class of this annotation has no name.",
+        "Give it at least one visible character where the classes are declared.",
+    ),
+    Rule(
         "no-class-list",
         ERROR,
         "The class number {id} has no name: no class list was found.",

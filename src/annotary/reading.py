@@ -114,6 +114,8 @@ class FileReading:
         """Images that cannot be used -> how many records they cost."""
         self._why: dict[int, tuple[str, dict[str, Any]]] = {}
         self.errors_before = session.log.errors
+        self._classes_seen = 0
+        self._nameless: list[int] = []
 
     def read(self) -> None:
         """Read the whole file; every problem goes into the session's log."""
@@ -161,6 +163,7 @@ class FileReading:
             place = rows.place(int(batch.at[row]))
             self.session.log.add(Problem(code, self.source.name, place, values))
         bad |= checked.faulty
+        self._check_classes(batch, bad)
         self._check_attributes(batch, bad)
         if bad.any():
             # one faulty part makes the whole object faulty
@@ -195,6 +198,20 @@ class FileReading:
                 name = self.rows.image_names[image]
                 self._why.setdefault(image, ("unknown-size", {"name": name}))
         return rows
+
+    def _check_classes(self, batch: AnnotationBatch, bad: Any) -> None:
+        names = self.rows.tag_names
+        for number in range(self._classes_seen, len(names)):
+            if not names[number].strip():
+                self._nameless.append(number)
+        self._classes_seen = len(names)
+        if self._nameless:
+            nameless = np.isin(batch.tag, self._nameless) & ~bad
+            starts = batch.objects()[:-1]
+            for row in starts[nameless[starts]].tolist():
+                place = self.rows.place(int(batch.at[row]))
+                self.session.log.add(Problem("nameless-class", self.source.name, place))
+            bad |= nameless
 
     def _check_attributes(self, batch: AnnotationBatch, bad: Any) -> None:
         if not batch.extras or self.session.check_attributes is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def test_pages_there_and_back(pages: tuple[Project, list[str]]) -> None:
         found.append(page)
     assert [[each.id for each in p.data] for p in found] == [ids[:4], ids[4:8], ids[8:]]
     assert found[0].prev_page is None
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         back = project.annotations.list(pagination={"limit": 4, "page": after.prev_page})
         assert back.data == before.data
     assert (

@@ -75,7 +75,8 @@ class LocalTransport:
         if isinstance(data, Path):
             blobs.copy_in(key, data)
         else:
-            blobs.put(key, data)
+            # an import that a power failure ends is not taken up again: its files may go with it
+            blobs.put(key, data, durable=not key.startswith("imports/"))
 
     def uploaded(self, project_id: str, session_id: str) -> None:
         """Take the files in."""

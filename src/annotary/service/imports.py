@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -509,11 +509,12 @@ class StoreReceiver:
         known = len(self._map)
         if known == len(names):
             return
-        new = [name for name in names[known:] if name not in self._tags]
+        # objects of a class without a name are faults; none of them comes here
+        new = [name for name in names[known:] if name not in self._tags and name.strip()]
         for name in new:
             self._tags[name] = tags.create(self._db, self._project, name)
         self.tags_created += new
-        more = np.array([self._tags[name] for name in names[known:]], np.int32)
+        more = np.array([self._tags.get(name, 0) for name in names[known:]], np.int32)
         self._map = np.concatenate([self._map, more])
 
     def _keep_class_numbers(self, file: FileReading) -> None:
@@ -530,12 +531,14 @@ class StoreReceiver:
         stored = {tag.name: tag for tag in tags.all_of(self._db, self._project)}
         taken = {tag.numbers.get(rows.id_space) for tag in stored.values()}
         for name, number in zip(rows.tag_names, rows.tag_ids, strict=True):
-            tag = stored[name]
+            tag = stored.get(name)
+            if tag is None:
+                continue
             if number is not None and rows.id_space not in tag.numbers and number not in taken:
                 tags.set_numbers(self._db, tag.no, tag.numbers | {rows.id_space: number})
         for name, (keypoints, edges) in rows.skeletons.items():
-            tag = stored[name]
-            if tag.skeleton is None:
+            tag = stored.get(name)
+            if tag is not None and tag.skeleton is None:
                 tags.set_skeleton(self._db, tag.no, Skeleton(keypoints=keypoints, edges=edges))
 
     def _undo_file(self) -> None:
@@ -559,6 +562,7 @@ class StoreImages:
         self._create = create
         self._receiver = receiver
         self._names: list[str] | None = None
+        self._made: set[int] = set()
 
     def resolve(self, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[Match]:
         """Match names to assets; see ``annotary.matching``."""
@@ -572,11 +576,21 @@ class StoreImages:
             pools = assets.by_key(self._db, self._project, sorted(set().union(*wanted.values())))
             for i in open_:
                 pool = {c.asset: c for key in wanted[i] for c in pools.get(key, ())}
-                match = matching.match(names[i], pool.values(), loose=not self._create)
+                usable = self._apart(names[i], pool.values()) if self._made else pool.values()
+                match = matching.match(names[i], usable, loose=not self._create)
                 found[i] = match
             if self._create:
                 self._add([i for i in open_ if _is_new(found[i])], names, sizes, found)
         return [match or Match(None) for match in found]
+
+    def _apart(self, name: str, pool: Iterable[Candidate]) -> list[Candidate]:
+        """Without those that this import made in another folder: they are other images."""
+        wanted = _clean(name)
+        return [
+            c
+            for c in pool
+            if c.asset not in self._made or not matching.in_other_folder(c.filename, wanted)
+        ]
 
     def _add(
         self,
@@ -597,6 +611,7 @@ class StoreImages:
             item.filename: Candidate(no, item.filename, item.width, item.height)
             for no, item in zip(numbers, items, strict=True)
         }
+        self._made.update(numbers)
         for i in new:
             found[i] = Match(made[_clean(names[i])], "created")
         self._receiver.assets_created += len(items)

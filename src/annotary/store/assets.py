@@ -104,7 +104,7 @@ def by_filename(
         names = msgspec.json.encode(filenames[begin : begin + 10_000]).decode()
         for no, name, width, height in rows(
             db,
-            "SELECT a.no, a.filename, a.width, a.height FROM json_each(?) j JOIN assets a"
+            "SELECT a.no, a.filename, a.width, a.height FROM json_each(?) j CROSS JOIN assets a"
             " ON a.project = ? AND a.filename = j.value",
             (names, project.no),
         ):
@@ -121,7 +121,7 @@ def by_key(db: Database, project: ProjectKey, keys: Iterable[str]) -> dict[str, 
         for no, name, width, height, shared in rows(
             db,
             "SELECT a.no, a.filename, a.width, a.height, a.match_key FROM json_each(?) j"
-            " JOIN assets a ON a.project = ? AND a.match_key = j.value ORDER BY a.no",
+            " CROSS JOIN assets a ON a.project = ? AND a.match_key = j.value ORDER BY a.no",
             (values, project.no),
         ):
             found.setdefault(shared, []).append(Candidate(no, name, width, height))

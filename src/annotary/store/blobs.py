@@ -29,23 +29,27 @@ class FolderBlobs:
         return self.root.joinpath(*parts)
 
     @contextmanager
-    def create(self, key: str) -> Iterator[BinaryIO]:
-        """Write a blob; it appears whole and durable at the end, or not at all."""
+    def create(self, key: str, *, durable: bool = True) -> Iterator[BinaryIO]:
+        """Write a blob; it appears whole and durable at the end, or not at all.
+
+        One that nobody needs after a power failure need not be ``durable``.
+        """
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         try:
             with beside.open("wb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """Store bytes."""
-        with self.create(key) as file:
+        with self.create(key, durable=durable) as file:
             file.write(data)
 
     def copy_in(self, key: str, source: Path) -> None:

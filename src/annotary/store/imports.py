@@ -139,7 +139,7 @@ def add_files(
     names = [each.filename for each in new]
     taken = rows(
         db,
-        "SELECT j.value FROM json_each(?) j JOIN import_files f"
+        "SELECT j.value FROM json_each(?) j CROSS JOIN import_files f"
         " ON f.session = ? AND f.filename = j.value LIMIT 1",
         (msgspec.json.encode(names).decode(), session.no),
     )
