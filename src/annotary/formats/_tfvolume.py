@@ -74,7 +74,8 @@ def read_example(features: Found, rows: RowSink, at: int, reader: ExampleReader)
     size = shape[:0:-1] or [features.int("volume/width"), features.int("volume/height")]
     known = all(0 < v < 2**31 for v in size)
     place = Location(pointer=reader.locate(at).pointer)
-    image = rows.image(features.text("volume/filename"), *(size if known else (0, 0)), place)
+    width, height = size if known else (0, 0)
+    image = rows.image(features.text("volume/filename"), width, height, place)
     reader.classify(features, "volume/class", image, at)
     raw = b"".join(features.blobs("volume/mask/raw"))
     if not raw:
