@@ -240,6 +240,12 @@ RULES = _table(
         "Mend {companion}.",
     ),
     Rule(
+        "missing-series",
+        ERROR,
+        "The slices that the contours are drawn on are not in this import.",
+        "Add the .dcm files of the series: only they say where the voxels are.",
+    ),
+    Rule(
         "mask-size",
         ERROR,
         "The mask is {height} x {width} pixels but its run lengths cover {pixels} pixels.",
