@@ -52,7 +52,8 @@ def peek(source: SourceFile) -> nifti.Header | None:
             head = zlib.decompressobj(31).decompress(head, 540)
         except zlib.error:
             return None
-    if not (nifti.looks_like_nifti(head) or _is_pair(head)):
+    named = source.name.lower().endswith((".nii", ".nii.gz"))
+    if not (named or nifti.looks_like_nifti(head) or _is_pair(head)):
         return None
     try:
         return nifti.read_header(io.BytesIO(head))

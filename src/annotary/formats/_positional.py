@@ -26,6 +26,7 @@ PARTS = " | "
 
 _TOKEN = re.compile(r"<loc(\d{4})>")
 _PLACES = re.compile(r"(?:<loc\d{4}>\s*)+(?:\|\s*(?:<loc\d{4}>\s*)+)*")
+_BETWEEN = re.compile(r"\s*;\s*(?=<loc)")
 _BROKEN = re.compile(r"<loc(?!\d{4}>)[^>\s;]*>?")
 _SEGMENT = re.compile(r"<seg\d{3}>\s*")
 
@@ -146,24 +147,19 @@ class Place(NamedTuple):
 def places(text: str) -> list[Place | Problem]:
     """The objects of an answer; what is none is a problem of its own."""
     found: list[Place | Problem] = []
-    matches = list(_PLACES.finditer(text))
-    before = text[: matches[0].start()] if matches else text
-    if broken := _BROKEN.search(before):
-        found.append(_wrong_token(broken[0]))
-    elif before.strip(" ;\n\t"):
-        found.append(_no_place(before.strip()))
-    for i, match in enumerate(matches):
-        end = matches[i + 1].start() if i + 1 < len(matches) else len(text)
-        tail = text[match.end() : end]
-        segmented = _SEGMENT.search(tail) is not None
-        if broken := _BROKEN.search(tail):
-            found.append(_wrong_token(broken[0]))
+    for piece in _BETWEEN.split(text.strip().removesuffix(";").strip()):
+        if not piece:
             continue
-        label = _SEGMENT.sub("", tail).strip()
-        if i + 1 < len(matches):
-            label = label.removesuffix(";").rstrip()
-        parts = [[int(t) for t in _TOKEN.findall(part)] for part in match[0].split("|")]
-        found.append(Place(parts, label, match[0][:9], segmented))
+        match = _PLACES.match(piece)
+        if broken := _BROKEN.search(piece):
+            found.append(_wrong_token(broken[0]))
+        elif match is None:
+            found.append(_no_place(piece))
+        else:
+            label = piece[match.end() :]
+            plain = _SEGMENT.sub("", label).strip()
+            parts = [[int(t) for t in _TOKEN.findall(part)] for part in match[0].split("|")]
+            found.append(Place(parts, plain, match[0][:9], _SEGMENT.search(label) is not None))
     return found
 
 

@@ -28,11 +28,7 @@ class Series:
             and (not wanted or str(each.get("SeriesInstanceUID")) in wanted)
         ]
         if not found:
-            raise SourceError(
-                "broken-companion", companion="The series of slices",
-                detail="none of its .dcm files is in this import; add them, for only they say "
-                "where the voxels are",
-            )  # fmt: skip
+            raise SourceError("missing-series")
         try:
             self._lay(found)
         except (AttributeError, TypeError, ValueError) as error:
@@ -72,7 +68,7 @@ class Series:
         affine[:3, 2] = self._normal * self._step
         affine[:3, 3] = self._positions[0]
         affine[:2] *= -1  # DICOM's x and y go to the left and back
-        return {"affine": affine.tolist(), "spacing": [across, down, self._step]}
+        return {"affine": (affine + 0.0).tolist(), "spacing": [across, down, self._step]}
 
     def place(self, points: Floats, contour: Any) -> tuple[int, Floats]:
         """The slice of a contour, and its points [n, 2] in voxels, edges continuous."""

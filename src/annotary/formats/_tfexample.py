@@ -137,7 +137,7 @@ class ExampleReader:
             if self.dropped_masks:
                 self.rows.problem(
                     "ignored",
-                    what=f"The masks of {self.dropped_masks} objects",
+                    what=f"The mask of each of {self.dropped_masks} objects",
                     why="the objects have keypoints too, and are kept with those and their boxes",
                     advice="Import a file with the masks alone as well, if they are needed.",
                 )
@@ -245,7 +245,7 @@ def _said(features: Features, prefix: str, count: int) -> list[Extra | None]:
                 of["weight"] = value
         if f"{prefix}/view" in features:
             for of, text in zip(properties, features.texts(f"{prefix}/view"), strict=False):
-                if text:
+                if text not in ("", "Unspecified"):
                     of["view"] = text
     for found, name in ((properties, "properties"), (attributes, "attributes")):
         key = f"{prefix}/{name}"
@@ -303,11 +303,11 @@ class _Objects:
                 of = self.reader.tag(*tag)
                 if points and points[number] is not None:
                     self._keypoints(of, number, points[number] or [], box, at, extra)
-                    self.reader.dropped_masks += bool(masks)
+                    self.reader.dropped_masks += len(masks) > 0
                 elif outlines:
                     rings, holes = outlines[number]
                     self.rows.polygon(self.image, of, rings, at, extra, holes)
-                elif masks:
+                elif len(masks):
                     self._mask(of, masks[number], at, extra)
                 else:
                     xmin, ymin, xmax, ymax = box
@@ -369,7 +369,10 @@ class _Objects:
             mask: Rle = rle.from_png(found) if isinstance(found, bytes) else rle.from_dense(found)
         except ValueError as error:
             raise RefusedError(
-                "wrong-type", key=f"{_OBJECT}/mask", detail=str(error), expected="a PNG"
+                "wrong-type",
+                key=f"{_OBJECT}/mask",
+                detail=str(error).partition(": cannot identify")[0],
+                expected="a PNG",
             ) from None
         x0, y0, x1, y1 = rle.bbox(mask) or (0, 0, 0, 0)
         w, h = mask.width or 1, mask.height or 1

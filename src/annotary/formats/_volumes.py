@@ -32,6 +32,8 @@ LABELS_FILE = "labels.json"
 PROPERTIES = frozenset({"affine", "spacing", "nifti"})
 """Properties of every 3D mask: how its volume lies in the world."""
 
+ADVICE = "Save the labels as whole numbers; if this is an image, leave it out of the import."
+
 Overlaps = Literal["refuse", "last"]
 
 
@@ -108,7 +110,7 @@ class Gathered:
         self._chunks.setdefault(label, []).append(chunk)
         if len(self._chunks) > self._most:
             detail = f"it has more than {self._most} different values, as images have, not labels"
-            raise SourceError("wrong-format", format="a label volume", detail=detail)
+            raise SourceError("syntax", kind="label volume", detail=detail, advice=ADVICE)
 
     def deliver(
         self,
@@ -147,7 +149,7 @@ def as_labels(slab: NDArray[Any], first: int) -> NDArray[Any]:
             f"the voxel {x}, {y}, {z + first} is {slab[z, y, x].item()}; "
             "labels are whole numbers from 0"
         )
-        raise SourceError("wrong-format", format="a label volume", detail=detail)
+        raise SourceError("syntax", kind="label volume", detail=detail, advice=ADVICE)
     return slab.astype(np.int64) if slab.dtype.kind == "f" else slab
 
 
@@ -176,10 +178,14 @@ class Lying(msgspec.Struct):
 def lying(header: nifti.Header, first: int = 0) -> dict[str, Any]:
     """The properties of a header whose axis x is the one with the number ``first``."""
     placed = Placed(**{name: getattr(header, name) for name in Placed.__struct_fields__})
+    spacing = list(header.voxel_sizes[first : first + 3])
+    if first and (header.sform_code > 0 or header.qform_code > 0):
+        # programs that know no channels write sizes for the first three axes
+        spacing = np.linalg.norm(header.affine[:3, :3], axis=0).tolist()
     return {
         "affine": header.affine.tolist(),
-        "spacing": list(header.voxel_sizes[first : first + 3]),
-        "nifti": msgspec.to_builtins(placed),
+        "spacing": spacing,
+        "nifti": msgspec.json.decode(msgspec.json.encode(placed)),  # lists, not tuples
     }
 
 
@@ -199,6 +205,10 @@ def header_of(
     fields = msgspec.structs.asdict(placed)
     if not affine:
         fields["sform_code"] = 0
+    elif first:
+        # a qform takes the sizes of the first three axes, and the first has the channels
+        code = placed.sform_code or placed.qform_code or 1
+        fields = {"sform_code": code, "xyzt_units": placed.xyzt_units}
     return nifti.Header(
         shape=shape,
         dtype=np.dtype(dtype),

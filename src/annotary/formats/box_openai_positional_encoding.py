@@ -114,7 +114,7 @@ class _Reader:
         if self.segmented:
             self.rows.problem(
                 "ignored",
-                what=f"The segmentation tokens of {self.segmented} objects",
+                what=f"What segmentation tokens say of {self.segmented} objects",
                 why="only the model that made them can read them; the boxes were kept",
                 advice="Export the outlines in another format if they are needed.",
             )

@@ -34,6 +34,7 @@ from annotary.dataset import Dataset, Output
 from annotary.format import Carries
 from annotary.formats._nifti import NiftiFormat, Opened, Sink, is_channelled, volume_names
 from annotary.formats._volumes import (
+    ADVICE,
     LABELS_FILE,
     PROPERTIES,
     Gathered,
@@ -160,7 +161,7 @@ def _check(whole: NDArray[Any], begin: int, channel: int = 0) -> None:
             f"the voxel {x}, {y}, {z + begin} of channel {c + channel} is "
             f"{whole[z, y, x, c].item()}; voxels of channels are 0 or 1"
         )
-        raise SourceError("wrong-format", format="a one-hot volume", detail=detail)
+        raise SourceError("syntax", kind="one-hot volume", detail=detail, advice=ADVICE)
 
 
 def _painted(volume: Volume, channels: int) -> Iterator[NDArray[Any]]:
