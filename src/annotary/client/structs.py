@@ -26,13 +26,29 @@ def convert(given: Any, type: type[S], what: str) -> S:
         raise ValidationError(
             f"The {what} is {given!r}; it must be a dictionary or {type.__name__}."
         )
+    fields_given = camel(given)
     try:
-        return msgspec.convert(camel(given), type)
+        return msgspec.convert(fields_given, type)
+    except msgspec.ValidationError:
+        pass  # perhaps for a number of numpy's among them
+    try:
+        return msgspec.convert(_plain(fields_given), type)
     except msgspec.ValidationError as error:
         fields = ", ".join(type.__struct_fields__)
         raise ValidationError(
             f"The {what} is not valid: {snake_path(str(error))}.", hint=f"Its fields: {fields}."
         ) from None
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of numpy, wherever they are, as those of Python."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
 
 
 def camel(given: Mapping[str, Any]) -> dict[str, Any]:
