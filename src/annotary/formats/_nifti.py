@@ -15,7 +15,15 @@ from annotary.batch import RowSink
 from annotary.dataset import member_names
 from annotary.format import Format
 from annotary.formats._document import RefusedError
-from annotary.formats._volumes import FAMILY, LABELS, Gathered, as_labels, is_labels, read_labels
+from annotary.formats._volumes import (
+    FAMILY,
+    LABELS,
+    ONE_HOT,
+    Gathered,
+    as_labels,
+    is_labels,
+    read_labels,
+)
 from annotary.problems import NOWHERE, Location
 from annotary.source import FileSet, SourceError, SourceFile
 
@@ -38,7 +46,7 @@ class NiftiFormat(Format):
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
         header = peek(source)
-        return header is not None and is_channelled(header.shape) == self.channels
+        return header is not None and is_channelled(header) == self.channels
 
 
 def peek(source: SourceFile) -> nifti.Header | None:
@@ -65,9 +73,9 @@ def _is_pair(head: bytes) -> bool:
     return head[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") and head[344:348] == b"ni1\0"
 
 
-def is_channelled(shape: tuple[int, ...]) -> bool:
-    """Whether there is more than a volume."""
-    return any(size != 1 for size in shape[3:])
+def is_channelled(header: nifti.Header) -> bool:
+    """Whether there is more than a volume, or the header says that it has channels."""
+    return header.intent_name == ONE_HOT or any(size != 1 for size in header.shape[3:])
 
 
 class Opened:

@@ -29,6 +29,8 @@ from annotary.volume import (
 FAMILY = "nifti"
 LABELS = "volume-labels"
 LABELS_FILE = "labels.json"
+ONE_HOT = b"one-hot"
+"""``intent_name`` of files with channels, which depth 1 would hide."""
 PROPERTIES = frozenset({"affine", "spacing", "nifti"})
 """Properties of every 3D mask: how its volume lies in the world."""
 
@@ -215,6 +217,7 @@ def header_of(
         voxel_sizes=(*[1.0] * first, *sizes, *[1.0] * (4 - first)),
         srow=tuple(affine[:3]) if affine else ((0.0,) * 4,) * 3,
         intent_code=1002,
+        intent_name=ONE_HOT if first else b"",
         **fields,
     )
 

@@ -28,6 +28,7 @@ contours is a class that is declared.
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,12 @@ class DicomRtStruct(Format):
         rows.normalized = True
         rows.locate = lambda at: Location(pointer=f"ROI {at}")
         structures = _parsed(source)
+        try:
+            self._read(source, structures, rows, files)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _broken(error) from None
+
+    def _read(self, source: SourceFile, structures: Any, rows: RowSink, files: FileSet) -> None:
         series = Series(
             structures, [_parsed(each, True) for each in files.companions.get(SLICE, [])]
         )
@@ -107,15 +114,24 @@ def _parsed(source: SourceFile, header: bool = False) -> Any:
     except ImportError:
         raise SourceError("missing-package", NOWHERE, **_MISSING) from None
     try:
-        return pydicom.dcmread(io.BytesIO(source.buffer), stop_before_pixels=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = pydicom.dcmread(io.BytesIO(source.buffer), stop_before_pixels=True)
+            for _ in data.iterall():  # values are decoded only when they are looked at
+                pass
+            return data
     except Exception as error:  # pydicom raises whatever broken data makes it run into
         if header:
             detail = f"{type(error).__name__}: {error}"
             raise SourceError("broken-companion", companion=source.name, detail=detail) from None
-        raise SourceError(
-            "syntax", kind="DICOM file", detail=str(error) or type(error).__name__,
-            advice="Export the structure set again.",
-        ) from None  # fmt: skip
+        raise _broken(error) from None
+
+
+def _broken(error: Exception) -> SourceError:
+    return SourceError(
+        "syntax", kind="DICOM file", detail=str(error) or type(error).__name__,
+        advice="Export the structure set again.",
+    )  # fmt: skip
 
 
 def _observations(structures: Any) -> dict[int, dict[str, str]]:

@@ -82,7 +82,7 @@ class NiftiClassIndex(NiftiFormat):
         rows.locate = lambda at: Location(pointer=f"label {at}")
         opened = Opened(source, rows, files)
         header = opened.header
-        if is_channelled(header.shape):
+        if is_channelled(header):
             detail = f"it has more than a volume: its shape is {header.shape}"
             raise SourceError("wrong-format", format=self.name, detail=detail)
         height, width = header.slice_shape

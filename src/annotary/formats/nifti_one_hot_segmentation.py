@@ -10,8 +10,8 @@ class with the ``id`` k + 1 in ``labels.json``; see
 
 **Written.** ``<part>/<volume>.nii.gz`` (uint8) for every volume with 3D masks, with a channel for
 every class, also those without voxels, and ``labels.json``. The affine is the volume's; voxel
-sizes stand at x, y and z. Masks of one class become one. Flat annotations are left out, and
-images without 3D masks.
+sizes stand at x, y and z; ``intent_name`` is ``one-hot``. Masks of one class become one. Flat
+annotations are left out, and images without 3D masks.
 
 **Read.** Files of four dimensions with voxels of 0 and 1, of any type. The channels are the first
 axis, or the last one (x, y, z, channel), as many tools write it: whichever has as many entries as
@@ -36,6 +36,7 @@ from annotary.formats._nifti import NiftiFormat, Opened, Sink, is_channelled, vo
 from annotary.formats._volumes import (
     ADVICE,
     LABELS_FILE,
+    ONE_HOT,
     PROPERTIES,
     Gathered,
     Volume,
@@ -72,10 +73,10 @@ class NiftiOneHot(NiftiFormat):
         rows.locate = lambda at: Location(pointer=f"channel {at}")
         opened = Opened(source, rows, files)
         shape = opened.header.shape
-        if len(shape) < 4 or not is_channelled(shape) or is_channelled(shape[1:]):
+        if len(shape) < 4 or not is_channelled(opened.header) or any(n != 1 for n in shape[4:]):
             detail = f"it has no axis of channels beside x, y and z: its shape is {shape}"
             raise SourceError("wrong-format", format=self.name, detail=detail)
-        if _leading(shape, len(opened.names)):
+        if opened.header.intent_name == ONE_HOT or _leading(shape, len(opened.names)):
             gathered, first = _first_axis(opened), 1
         else:
             gathered, first = _last_axis(opened), 0
