@@ -198,7 +198,8 @@ def broken_tfrecords() -> dict[str, bytes]:
         ),
         "tfrecord/broken/numbers/label_map.pbtxt": LABEL_MAP.encode(),
         "tfrecord/broken/label_map/a.tfrecord": good,
-        "tfrecord/broken/label_map/label_map.pbtxt": b"item { id: 1 name: 'boat' }\nitem { id: 2 }\n",
+        "tfrecord/broken/label_map/label_map.pbtxt": b"item { id: 1 name: 'boat' }\n"
+        b"item { id: 2 }\n",
     }
 
 

@@ -67,7 +67,7 @@ class Features:
         """Numbers; of 32-bit floats the shortest decimals that they stand for."""
         found = self._numbers(key)
         if found.dtype == np.float32:
-            return [float(str(value)) for value in found]
+            return list(map(float, found.astype(str).tolist()))
         return [float(value) for value in found.tolist()]
 
     def ints(self, key: str) -> list[int]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from annotary.batch import CLASSIFICATION, KEYPOINTS, RECTANGLE, AnnotationBatch, Extra
 from annotary.dataset import Dataset, ImageTable, Output
-from annotary.geometry import Floats, extents
+from annotary.geometry import Floats
 from annotary.labelmap import write_label_map
 from annotary.tfrecord import encode_example, write_record
 
@@ -35,6 +35,8 @@ FLOAT32 = "32-bit floats, seven digits"
 
 _MAGIC = ((b"\xff\xd8\xff", "jpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"GIF8", "gif"))
 _ENDINGS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".gif": "gif", ".bmp": "bmp"}
+
+_SIDES = [f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax")]
 
 Features = dict[str, Any]
 
@@ -95,8 +97,8 @@ def _image(data: Dataset, images: ImageTable, image: int) -> Features:
     return {
         "image/filename": texts(name),
         "image/source_id": texts(name),
-        "image/height": np.array([images.heights[image]], np.int64),
-        "image/width": np.array([images.widths[image]], np.int64),
+        "image/height": images.heights[image : image + 1],
+        "image/width": images.widths[image : image + 1],
         "image/encoded": [content],
         "image/format": texts(_format(name, content)),
         "image/key/sha256": texts(hashlib.sha256(content).hexdigest() if content else ""),
@@ -133,8 +135,9 @@ def _objects(
 ) -> Features:
     found = _gathered(batch, begin, end)
     features = labels(data, "image/object/class", found.tags)
-    for column, name in enumerate(("xmin", "ymin", "xmax", "ymax")):
-        features[f"image/object/bbox/{name}"] = found.boxes[:, column].astype(np.float32)
+    sides = found.boxes.astype(np.float32).T
+    for key, side in zip(_SIDES, sides, strict=True):
+        features[key] = side
     if batch is not None and found.rows:
         features |= adds(batch, found, size) | _said("image/object", found.extras)
     return features
@@ -142,36 +145,42 @@ def _objects(
 
 def _gathered(batch: AnnotationBatch | None, begin: int, end: int) -> Objects:
     rows: list[list[int]] = []
-    extras: list[Extra | None] = []
-    boxes: list[list[float]] = []
-    if batch is not None:
-        last = -1
-        for row in range(begin, end):
-            if batch.kind[row] == CLASSIFICATION:
-                continue
-            record = int(batch.record[row])
-            if record != last:
-                rows.append([])
-                last = record
+    if batch is None:
+        return Objects(rows, np.zeros((0, 4)), [], [])
+    kinds = batch.kind[begin:end].tolist()
+    records = batch.record[begin:end].tolist()
+    last = -1
+    for row, (kind, record) in enumerate(zip(kinds, records, strict=True), begin):
+        if kind == CLASSIFICATION:
+            continue
+        if record == last:
             rows[-1].append(row)
-        for of in rows:
-            boxes.append(_box(batch, of))
-            extras.append(next((batch.extras[r] for r in of if r in batch.extras), None))
-    tags = [int(batch.tag[of[0]]) for of in rows] if batch is not None else []
-    return Objects(rows, np.array(boxes, np.float64).reshape(-1, 4), tags, extras)
+        else:
+            rows.append([row])
+            last = record
+    first, final = int(batch.start[begin]), int(batch.start[end])
+    if set(kinds) == {RECTANGLE} and len(rows) == len(kinds):
+        boxes = batch.coords[first:final].reshape(-1, 4)
+    else:
+        boxes = np.array([_box(batch, of) for of in rows], np.float64).reshape(-1, 4)
+    known = batch.extras
+    extras = [next((known[r] for r in of if r in known), None) if known else None for of in rows]
+    return Objects(rows, boxes, [int(batch.tag[of[0]]) for of in rows], extras)
 
 
 def _box(batch: AnnotationBatch, rows: list[int]) -> list[float]:
     """The box of an object: its own, or else the extent of its outline or labelled points."""
     own = [row for row in rows if batch.kind[row] == RECTANGLE]
     shapes = own or [row for row in rows if batch.kind[row] != KEYPOINTS and not batch.hole[row]]
-    found = [extents(batch.values(row), np.array([0, len(batch.values(row))])) for row in shapes]
-    if not shapes:
-        found = [points_extent(batch.values(row)) for row in rows if batch.kind[row] == KEYPOINTS]
-    both = np.concatenate(found) if found else np.full((1, 4), np.nan)
-    if np.isnan(both).all():
+    if shapes:
+        points = np.concatenate([batch.values(row) for row in shapes]).reshape(-1, 2)
+    else:
+        of = [batch.values(row) for row in rows if batch.kind[row] == KEYPOINTS]
+        points = np.concatenate([np.zeros(0), *of]).reshape(-1, 3)
+        points = points[points[:, 2] > 0, :2]
+    if not len(points):
         return [0.0, 0.0, 0.0, 0.0]
-    return [*np.nanmin(both[:, :2], 0).tolist(), *np.nanmax(both[:, 2:], 0).tolist()]
+    return [*points.min(0).tolist(), *points.max(0).tolist()]
 
 
 def points_extent(values: Floats) -> Floats:
