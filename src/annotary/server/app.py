@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from contextlib import suppress
 from starlette.responses import FileResponse
 
 from annotary.errors import AnnotaryError, InternalServerError
+from annotary.routes import Nothing
 from annotary.server import openapi
 from annotary.server.access import Access
 from annotary.server.api import Api
@@ -154,10 +154,9 @@ class App:
     async def _ready(self, exchange: Exchange) -> Reply:
         try:
             if not self._closing:
-                with self._service.store.read() as db:
-                    db.execute("SELECT 1 FROM workspace").fetchone()
+                self._service.workspace.get(Nothing())
                 return Reply(200, b'{"status":"ready"}')
-        except (AnnotaryError, sqlite3.Error):
+        except AnnotaryError:
             log.exception("the store cannot be read")
         return Reply(503, b'{"status":"not ready"}')
 

@@ -1,0 +1,261 @@
+"""The shape of the house: who may import whom, how long a file may be, and what loads what."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import annotary
+
+ROOT = Path(annotary.__file__).parent
+MODULES = {
+    ".".join(("annotary", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    ): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+LAYERS = [
+    # words: need msgspec only
+    {"problems", "errors", "ids", "model", "routes", "checksum"},
+    # numbers and texts: know no format and no store
+    {
+        "geometry", "outline", "brush", "rle", "batch", "idset", "openstruct",
+        "jsonscan", "jsonrecord", "jsonindex", "jsontext", "csvtext", "xmltext", "tfrecord",
+        "labelmap", "nifti", "volume", "imageheader", "source", "dataset", "output", "spool",
+        "matching", "format",
+    },
+    # three neighbours that never import each other
+    {"formats", "check", "store"},
+    # what the system does
+    {
+        "recognise", "rejects", "reading", "reduction", "exporting", "conversion", "folders",
+        "jobs", "service",
+    },
+    # doors
+    {"client", "server"},
+    {"cli", "__main__"},
+]  # fmt: skip
+NEIGHBOURS = ("formats", "check", "store")
+LONG = {
+    "model.py": "every struct of the wire, side by side",
+    "routes.py": "the whole API as one table",
+    "reduction.py": "every way to make one kind of annotation of another",
+    "cli/files.py": "the commands that read and write files share their options",
+    "formats/_label_studio_tasks.py": "eleven kinds of results, each with its own value",
+    "formats/polygon_single.py": "nine kinds of shapes, read and written",
+    "formats/keypoints_datature_raw.py": "a format that holds everything a project has",
+}
+"""Files of more than 450 lines, and why."""
+LONGEST = 450
+
+
+class Import(NamedTuple):
+    """One import: who, whom, in which line, and whether it runs when the module is loaded."""
+
+    module: str
+    imported: str
+    line: int
+    at_load: bool
+
+
+def imports(module: str) -> Iterator[Import]:
+    """All imports of a module but those for type checkers alone."""
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    later = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    }
+    types_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in types_only:
+            continue
+        found: list[str] = []
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: a relative import"
+            base = node.module or ""
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                found.append(inner if inner in MODULES else base)
+        for name in found:
+            yield Import(module, name, node.lineno, id(node) not in later)
+
+
+EVERY = [each for module in MODULES for each in imports(module)]
+OWN = [each for each in EVERY if each.imported.split(".")[0] == "annotary"]
+
+
+def part(module: str) -> str:
+    """The piece of the house that a module belongs to: a file's or a folder's name."""
+    return [*module.split("."), ""][1]
+
+
+def layer(module: str) -> int:
+    for number, names in enumerate(LAYERS):
+        if part(module) in names:
+            return number
+    return -1
+
+
+def told(found: list[Import]) -> list[str]:
+    return [f"{each.module}:{each.line} imports {each.imported}" for each in found]
+
+
+def test_every_module_has_its_layer() -> None:
+    assert [m for m in MODULES if m != "annotary" and layer(m) < 0] == []
+
+
+def test_nothing_imports_upwards() -> None:
+    wrong = [
+        each
+        for each in OWN
+        if each.module != "annotary" and layer(each.imported) > layer(each.module)
+    ]
+    assert told(wrong) == []
+
+
+def test_formats_check_and_store_never_see_each_other() -> None:
+    wrong = [
+        each
+        for each in OWN
+        if part(each.module) in NEIGHBOURS
+        and part(each.imported) in NEIGHBOURS
+        and part(each.module) != part(each.imported)
+    ]
+    assert told(wrong) == []
+
+
+def test_clients_reach_the_engine_only_through_the_transport() -> None:
+    doors = {
+        "annotary.client.transport",  # calls it
+        "annotary.client.client",  # opens it
+    }
+    engine = {"service", "store", "jobs", "formats", "reading", "exporting"}
+    wrong = [
+        each
+        for each in OWN
+        if part(each.module) == "client"
+        and each.module not in doors
+        and part(each.imported) in engine
+        # which endings annotation files have
+        and not (
+            each.module == "annotary.client.importsession" and each.imported.endswith("formats")
+        )
+    ]
+    assert told(wrong) == []
+
+
+def test_servers_and_clients_do_not_know_each_other() -> None:
+    wrong = [
+        each for each in OWN if {part(each.module), part(each.imported)} == {"server", "client"}
+    ]
+    assert told(wrong) == []
+
+
+def test_sql_lives_in_the_store() -> None:
+    words = ("SELECT ", "INSERT ", "UPDATE ", "DELETE FROM ", "CREATE ")
+    wrong = [
+        f"{module}:{node.lineno}: {node.value}"
+        for module, path in MODULES.items()
+        if part(module) != "store"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith(words)
+    ]
+    assert wrong == []
+
+
+def test_no_circle_of_imports() -> None:
+    needs: dict[str, set[str]] = {module: set() for module in MODULES}
+    for each in OWN:
+        if each.at_load and each.imported in MODULES:
+            needs[each.module].add(each.imported)
+    done: set[str] = set()
+    open_: list[str] = []
+
+    def visit(module: str) -> None:
+        assert module not in open_, " -> ".join([*open_[open_.index(module) :], module])
+        if module not in done:
+            open_.append(module)
+            for other in sorted(needs[module]):
+                visit(other)
+            open_.pop()
+            done.add(module)
+
+    for module in MODULES:
+        visit(module)
+
+
+def test_commands_load_only_click() -> None:
+    allowed = {"click", *sys.stdlib_module_names}
+    wrong = [
+        each
+        for each in EVERY
+        if part(each.module) == "cli"
+        and each.at_load
+        and each.imported.split(".")[0] not in allowed
+        and each.imported != "annotary"
+        and part(each.imported) != "cli"
+    ]
+    assert told(wrong) == []
+
+
+def test_formats_know_only_their_own_families() -> None:
+    """One format's file may build on what a family shares, or on the format it is a flavour of."""
+    public = {m for m in MODULES if part(m) == "formats" and not m.split(".")[-1].startswith("_")}
+    shared = {m for m in MODULES if part(m) == "formats" and m.split(".")[-1].startswith("_")}
+    wrong = [each for each in OWN if each.module in shared and each.imported in public]
+    wrong = [each for each in wrong if each.imported != "annotary.formats"]
+    assert told(wrong) == []
+
+
+def test_files_are_short() -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in MODULES.values()
+    }
+    assert {n: lines for n, lines in lengths.items() if lines > LONGEST and n not in LONG} == {}
+
+
+def test_names_say_what_is_inside() -> None:
+    empty = {"utils", "util", "helpers", "helper", "base", "manager", "common", "misc"}
+    assert [m for m in MODULES if m.split(".")[-1].strip("_") in empty] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        (
+            "import annotary",
+            "numpy PIL yaml click sqlite3 filelock annotary.client annotary.service",
+        ),
+        (
+            "import annotary.model, annotary.routes, annotary.errors, annotary.ids",
+            "numpy PIL yaml click sqlite3 annotary.batch",
+        ),
+        ("import annotary.cli.main", "numpy PIL yaml sqlite3 annotary.client annotary.formats"),
+        ("from annotary import Client", "PIL yaml pyarrow httpx starlette annotary.server"),
+    ],
+)
+def test_what_is_not_needed_is_not_loaded(code: str, absent: str) -> None:
+    script = f"{code}; import sys; print([m for m in {absent.split()} if m in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (result.stdout.strip(), result.stderr) == ("[]", "")
