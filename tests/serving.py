@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -74,6 +75,11 @@ class Server:
     def log(self) -> str:
         """What the server has written to standard error."""
         return (self.home / "server.log").read_text("utf-8")
+
+    def requests(self, route: str, within: str) -> int:
+        """How often a route was asked for, with ``within`` in the path."""
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        return sum(x.get("route") == route and within in x.get("path", "") for x in lines)
 
     def _end(self, how: signal.Signals) -> None:
         if self.process.poll() is None:

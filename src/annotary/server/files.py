@@ -27,8 +27,8 @@ from annotary.server.settings import MIB, Settings
 from annotary.service import Service
 
 _KEY = re.compile(
-    r"exports/[0-9a-f]{32}\.zip|imports/[0-9a-f]{32}/\d+"
-    r"|assets/[0-9a-f]{32}/[0-9a-f]{32}-\d+|parts/[0-9a-f]{32}/\d+"
+    r"((?:exports|rejects)/[0-9a-f]{32}\.zip|imports/[0-9a-f]{32}/\d+"
+    r"|assets/[0-9a-f]{32}/[0-9a-f]{32}-\d+|parts/[0-9a-f]{32}/\d+)(?:/[^/]*)?$"
 )
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),
@@ -48,13 +48,14 @@ class Files:
 
     async def answer(self, exchange: Exchange) -> Reply | FileResponse:
         """The reply to a request."""
-        key = exchange.path.removeprefix(PREFIX)
         if exchange.method not in {"GET", "HEAD", "PUT"}:
             raise MethodNotAllowedError(exchange.method, ["GET", "HEAD", "PUT"])
+        match = _KEY.match(exchange.path, len(PREFIX))
+        if match is None:
+            raise NotFoundError("There is no such file.")
+        key = match[1]
         query = dict(parse_qsl(exchange.query.decode("latin-1")))
         permit = self._links.verify(exchange.method, key, query)
-        if not _KEY.fullmatch(key):
-            raise NotFoundError("There is no such file.")
         if exchange.method == "PUT":
             exchange.name = "files.put"
             return await self._put(exchange, permit)
@@ -69,12 +70,12 @@ class Files:
         def look() -> str | None:
             if not path.is_file():
                 return None
-            return "application/zip" if key.startswith("exports/") else _media(path)
+            return "application/zip" if key.endswith(".zip") else _media(path)
 
         media = await self._api.in_thread(look)
         if media is None:
             raise NotFoundError("There is no such file any more.")
-        name = path.name if key.startswith("exports/") else None
+        name = path.name if key.endswith(".zip") else None
         response = FileResponse(path, media_type=media, filename=name)
         response.raw_headers.extend(_SAFE)
         return response

@@ -63,13 +63,16 @@ class SignedLinks:
             method="PUT", url=self._show(permit), headers=headers, expiry_date=permit.expires
         )
 
-    def image(self, key: str | None, path: str | None) -> str:
-        """Where an image can be fetched; ``""`` for one that only stands on a disk somewhere."""
+    def image(self, key: str | None, path: str | None, name: str) -> str:
+        """Where an image can be fetched; ``""`` for one that only stands on a disk somewhere.
+
+        The last part of the address is the image's name: the public client saves it under that.
+        """
         if key is None:
             return ""
         # whole hours, so that the address of an image stays the same for a while
         expires = ((now_ms() + self._life_ms) // _HOUR_MS + 1) * _HOUR_MS
-        return self._show(Permit("GET", key, expires))
+        return self._show(Permit("GET", key, expires), "/" + name.rpartition("/")[2])
 
     def verify(self, method: str, key: str, query: dict[str, str]) -> Permit:
         """What a request's address allows. Raises :class:`ForbiddenError`."""
@@ -92,7 +95,7 @@ class SignedLinks:
             raise ForbiddenError("The address has expired.", hint=_HINT)
         return permit
 
-    def _show(self, permit: Permit) -> str:
+    def _show(self, permit: Permit, name: str = "") -> str:
         query: dict[str, str | int] = {"expires": permit.expires}
         if permit.size is not None:
             query["size"] = permit.size
@@ -100,7 +103,7 @@ class SignedLinks:
             query["crc32c"] = permit.crc32c
         query["signature"] = self._sign(permit)
         base = self._url or BASE.get()
-        return f"{base}{PREFIX}{quote(permit.key)}?{urlencode(query)}"
+        return f"{base}{PREFIX}{quote(permit.key + name)}?{urlencode(query)}"
 
     def _sign(self, permit: Permit) -> str:
         text = "\n".join("" if part is None else str(part) for part in permit)

@@ -26,8 +26,8 @@ class Links(Protocol):
     def upload(self, key: str, size: int, crc32c: int | None, mime: str) -> Upload:
         """Where the bytes of a new blob are to be sent; they must have that size and sum."""
 
-    def image(self, key: str | None, path: str | None) -> str:
-        """Where an image is, ``""`` when only its name is known."""
+    def image(self, key: str | None, path: str | None, name: str) -> str:
+        """Where an image is, ``""`` when only its ``name`` is known."""
 
 
 class LocalLinks:
@@ -48,7 +48,7 @@ class LocalLinks:
         """A ``file:`` address of the blob itself."""
         return Upload(method="PUT", url=self._blobs.path(key).absolute().as_uri(), headers={})
 
-    def image(self, key: str | None, path: str | None) -> str:
+    def image(self, key: str | None, path: str | None, name: str) -> str:
         """A ``file:`` address."""
         if key is not None:
             return self._blobs.path(key).absolute().as_uri()

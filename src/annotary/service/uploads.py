@@ -166,14 +166,14 @@ class UploadService(ServicePart):
     # --- inside -------------------------------------------------------------------------------
 
     def _take_in(self, project: ProjectKey, session: SessionRow) -> bool:
-        body = session.files
-        missing = {
-            number
-            for number, file in enumerate(body.assets)
-            if file.path is None
-            and not self.store.blobs.path(asset_key(project, session.id, number)).exists()
-        }
+        # looked up and noted in one step: what is not there yet will tell of its arrival later
         with self._lock:
+            missing = {
+                number
+                for number, file in enumerate(session.files.assets)
+                if file.path is None
+                and not self.store.blobs.path(asset_key(project, session.id, number)).exists()
+            }
             if missing:
                 self._missing[session.id] = missing
                 return False
