@@ -42,11 +42,13 @@ def first_rows(source: SourceFile, limit: int = 1) -> list[list[str]]:
 
     Looks at the head of the file only. A record that the head cuts off is left out.
     """
-    if source.first in (b"", b"{", b"[", b"<"):
+    if source.first in (b"", b"{", b"<"):
         return []
     head = source.head
     line = head.lstrip()[:4096].split(b"\n", 1)[0].split(b"\r", 1)[0]
     if not any(s in line for s in (b",", b";", b"\t")) or source.is_binary:
+        return []
+    if line[:1] == b"[" and (source.json is None or source.json.error is None):
         return []
     whole = len(head) == len(source.buffer)
     if not whole:

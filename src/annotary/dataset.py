@@ -7,8 +7,10 @@ whether that is a zip or a folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -138,38 +140,52 @@ class Dataset:
         """The class number of every class, to be indexed by ``batch.tag``."""
         return np.array([entry.number for entry in self.classes], np.int64)
 
+    def members(self, part: Part, ending: str) -> list[str]:
+        """One file name for every image of a part, see :func:`member_names`."""
+        others = chain.from_iterable(p.images.names for p in self.parts if p is not part)
+        return member_names(part.images.names, ending, others=others)
+
     @property
     def names(self) -> list[str]:
         """The name of every class, to be indexed by ``batch.tag``."""
         return [entry.name for entry in self.classes]
 
 
-def member_names(images: Sequence[str], ending: str, keep_folders: bool = True) -> list[str]:
+def member_names(
+    images: Sequence[str], ending: str, keep_folders: bool = True, others: Iterable[str] = ()
+) -> list[str]:
     """One file name per image for formats with a file each: the image's stem and ``ending``.
 
     Where two images share a stem (``a.jpg``, ``a.png``), both keep their own ending in front of
     the new one, so that no file overwrites another: ``a.jpg.txt``, ``a.png.txt``. Names are
-    compared without regard to case, since some file systems do.
+    compared without regard to case and Unicode form, since some file systems do. ``others`` are
+    images of other parts, from whose stems those of ``images`` shall differ as well.
     """
-    stems = []
-    for name in images:
+
+    def stem_of(name: str) -> str:
         path = PurePosixPath(name)
-        stems.append(str(path.with_suffix("")) if keep_folders else path.stem)
+        return str(path.with_suffix("")) if keep_folders else path.stem
+
+    stems = [stem_of(name) for name in images]
     seen: dict[str, int] = {}
-    for stem in stems:
-        key = stem.casefold()
+    for stem in chain(stems, map(stem_of, others)):
+        key = _folded(stem)
         seen[key] = seen.get(key, 0) + 1
     names = []
     used: set[str] = set()
     for name, stem in zip(images, stems, strict=True):
         chosen = (
             stem
-            if seen[stem.casefold()] == 1
+            if seen[_folded(stem)] == 1
             else (name if keep_folders else PurePosixPath(name).name)
         )
         candidate, n = chosen + ending, 2
-        while candidate.casefold() in used:
+        while _folded(candidate) in used:
             candidate, n = f"{chosen}~{n}{ending}", n + 1
-        used.add(candidate.casefold())
+        used.add(_folded(candidate))
         names.append(candidate)
     return names
+
+
+def _folded(name: str) -> str:
+    return (name if name.isascii() else unicodedata.normalize("NFC", name)).casefold()

@@ -180,7 +180,7 @@ class _Export:
 
 
 class _CountingPart(Part):
-    """A part that counts what passes through it the first time it is iterated."""
+    """A part that counts what passes through it the first time it is iterated to its end."""
 
     def __init__(
         self, export_: _Export, name: str, images: Sequence[int], progress: Progress | None
@@ -188,27 +188,33 @@ class _CountingPart(Part):
         self._export = export_
         self._numbers = images
         self._progress = progress
-        self._passes = 0
+        self._counted = False
+        self._told = 0
         self.seen = np.zeros(len(images), np.bool_)
         self.report = ExportPart(name=name, images=len(images), annotations=0, objects=0)
         super().__init__(name, export_._table(images), self._batches)
 
     def _batches(self) -> Iterator[AnnotationBatch]:
-        first = self._passes == 0
-        self._passes += 1
-        losses = self._export.losses if first else Losses()
+        losses = Losses()
         reduce = Reducer(self._export.format.carries, self.images, self._export.normalized, losses)
+        annotations = objects = passed = 0
+        seen = np.zeros(len(self.images), np.bool_)
         for stored in self._export.origin.scan(self._numbers):
-            count = len(stored)
+            passed += len(stored)
             batch = reduce(stored)
-            if first:
-                self.seen[batch.image] = True
-                self.report.annotations += len(batch)
-                self.report.objects += len(batch.objects()) - 1
-                if self._progress:
-                    self._progress(count)
+            seen[batch.image] = True
+            annotations += len(batch)
+            objects += len(batch.objects()) - 1
+            if self._progress and passed > self._told:
+                self._progress(passed - self._told)
+                self._told = passed
             if len(batch):
                 yield batch
+        if not self._counted:
+            self._counted = True
+            self._export.losses.update(losses)
+            self.seen = seen
+            self.report.annotations, self.report.objects = annotations, objects
 
 
 def split(names: Sequence[str], options: ExportOptions) -> list[tuple[str, list[int]]]:

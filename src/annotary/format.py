@@ -38,6 +38,12 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     attributes: bool = False
     properties: bool | frozenset[str] = False
     """Flags and unknown fields: all, none, or those named."""
+    bare: frozenset[Written] = frozenset()
+    """Kinds that have neither attributes nor properties, whatever the others have."""
+    merges: frozenset[Written] = frozenset()
+    """Kinds of which an image has one object of each class: masks are united."""
+    attribute_types: bool = True
+    """A number, a text that looks like one and a list of one value are told apart."""
     empty_images: bool = True
     """Images without annotations are listed."""
     image_sizes: bool = False

@@ -108,6 +108,11 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
         ]
     for rule, test in tests:
         found = [c for c in pool if test(c.filename)]
+        if rule == "folder-suffix" and len(found) > 1:
+            # of all that end the name, the one with most folders is meant
+            whole = [c for c in found if any(_ends(n, _nfc(c.filename)) for n in (nfc, decoded))]
+            longest = max((c.filename.count("/") for c in whole), default=0)
+            found = [c for c in whole if c.filename.count("/") == longest] or found
         if found:
             return _one(found, rule)
     if frame := _FRAME.match(base):
@@ -129,6 +134,11 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
     if loose or not path.suffix:
         stems = {path.stem, base}
         found = [c for c in pool if _stem(_nfc(c.filename)) in stems]
+        if len(found) > 1:
+            # folder by folder up to the root of its own name: images/train/a/1 means a/1.jpg
+            whole = [c for c in found if _is_below(_stem_path(_nfc(c.filename)), nfc, base)]
+            longest = max((c.filename.count("/") for c in whole), default=0)
+            found = [c for c in whole if c.filename.count("/") == longest] or found
         if len(found) > 1 and path.parent != PurePosixPath("."):
             # the folder decides between equal stems: labels/a/1 means images/a/1.jpg
             near = [c for c in found if _shared_folders(c.filename, nfc)]
@@ -175,8 +185,25 @@ def _stem(name: str) -> str:
     return stem if dot and stem else base
 
 
+def _stem_path(name: str) -> str:
+    """A name without its ending."""
+    return name.removesuffix(_base(name)) + _stem(name)
+
+
+def _is_below(stem: str, name: str, base: str) -> bool:
+    """Whether ``name``, with an ending or without, is ``stem`` in some folder or as it is."""
+    return any(
+        n == stem or n.endswith("/" + stem) for n in (name, name.removesuffix(base) + _stem(base))
+    )
+
+
 def _suffix(a: str, b: str) -> bool:
-    return a.endswith("/" + b) or b.endswith("/" + a)
+    return _ends(a, b) or _ends(b, a)
+
+
+def _ends(name: str, end: str) -> bool:
+    """Whether ``end`` is the last folders and the base name of ``name``."""
+    return name.endswith("/" + end)
 
 
 def _shared_folders(a: str, b: str) -> int:

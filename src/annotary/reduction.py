@@ -39,6 +39,7 @@ TEXTS = {
     "members": "{count} objects kept only one of their shapes (an outline, box or keypoints).",
     "holes": "{count} holes were left out.",
     "attributes": "{count} attribute values were left out.",
+    "attribute-types": "{count} attribute values may come back as another type of value.",
     "properties": "{count} properties were left out ({what}).",
     "frames": "{count} frame numbers were left out.",
     "empty-images": "{count} images without annotations could not be listed.",
@@ -61,6 +62,11 @@ class Losses:
         """Count ``count`` more."""
         if count:
             self._counts[code, what] = self._counts.get((code, what), 0) + int(count)
+
+    def update(self, other: Losses) -> None:
+        """Count all that another one has counted."""
+        for (code, what), count in other._counts.items():
+            self.add(code, count, what)
 
     def __bool__(self) -> bool:
         return bool(self._counts)
@@ -116,6 +122,8 @@ class Reducer:
             self._losses.add("holes", int(batch.hole.sum()))
             batch = batch.take(~batch.hole)
         batch = self._kinds(batch)
+        if self._carries.merges:
+            batch = self._merged(batch)
         if batch.extras:
             self._extras(batch)
         if not self._carries.parts:
@@ -240,6 +248,9 @@ class Reducer:
             filled = [
                 _fill(part, row, kind, w, h) for row in range(begin, end) if not part.hole[row]
             ]
+            if not filled:
+                self._losses.add("left-out", 1, "holes without an outline")
+                continue
             cut = [_fill(part, row, kind, w, h) for row in range(begin, end) if part.hole[row]]
             mask = rle.merge(filled) if len(filled) > 1 else filled[0]
             if cut:
@@ -318,13 +329,59 @@ class Reducer:
 
     # --- the rest -----------------------------------------------------------------------------
 
+    def _merged(self, batch: AnnotationBatch) -> AnnotationBatch:
+        """One object for every kind and class of an image: the first, with all their pixels."""
+        kinds = {_NUMBER[kind] for kind in self._carries.merges}
+        first: dict[tuple[int, int, int], int] = {}
+        keys = zip(batch.image.tolist(), batch.tag.tolist(), batch.kind.tolist(), strict=True)
+        keep = np.ones(len(batch), np.bool_)
+        others: dict[int, list[int]] = {}
+        for row, key in enumerate(keys):
+            kept = first.setdefault(key, row) if key[2] in kinds else row
+            if kept != row:
+                keep[row] = False
+                others.setdefault(kept, []).append(row)
+        if not others:
+            return batch
+        self._losses.add("merged", int((~keep).sum()))
+        for kept, rows in others.items():
+            masks = [
+                extra.mask
+                for row in (kept, *rows)
+                if (extra := batch.extras.get(row)) is not None and extra.mask is not None
+            ]
+            for row in rows:
+                if row in batch.extras:
+                    self._lose_extra(batch.extras[row])
+            if len(masks) > 1:
+                batch.extras[kept].mask = rle.merge(masks)
+                begin, end = int(batch.start[kept]), int(batch.start[kept + 1])
+                boxes = np.stack([batch.values(row) for row in (kept, *rows)])
+                batch.coords[begin:end] = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
+        return batch.take(keep)
+
+    def _lose_extra(self, extra: Extra) -> None:
+        """Count what a row has that is left out with it."""
+        if extra.attributes:
+            self._losses.add("attributes", len(extra.attributes))
+        for name in extra.properties or ():
+            self._losses.add("properties", 1, name)
+        if extra.frame is not None:
+            self._losses.add("frames", 1)
+
     def _extras(self, batch: AnnotationBatch) -> None:
         carries = self._carries
         kept = carries.properties
-        for extra in batch.extras.values():
+        bare = {_NUMBER[kind] for kind in carries.bare}
+        for row, extra in batch.extras.items():
+            if int(batch.kind[row]) in bare:
+                self._lose_extra(Extra(extra.attributes, extra.properties))
+                extra.attributes = extra.properties = None
             if extra.attributes and not carries.attributes:
                 self._losses.add("attributes", len(extra.attributes))
                 extra.attributes = None
+            if extra.attributes and not carries.attribute_types:
+                self._losses.add("attribute-types", sum(map(_is_odd, extra.attributes.values())))
             if extra.properties and kept is not True:
                 names = set(extra.properties)
                 lost = names if kept is False else names - kept
@@ -338,12 +395,24 @@ class Reducer:
                 extra.frame = None
 
     def _split_parts(self, batch: AnnotationBatch) -> None:
+        """Let every part be an object; shapes of different kinds stay together."""
         starts = batch.objects()
         several = np.diff(starts) > 1
-        if several.any():
-            self._losses.add("parts", int(several.sum()))
-            batch.record = np.arange(len(batch), dtype=np.int64) + self._records
-            self._records += len(batch)
+        if not several.any():
+            return
+        begins = np.zeros(len(batch), np.bool_)
+        begins[starts[:-1]] = True
+        for at in np.flatnonzero(several).tolist():
+            seen: set[int] = set()
+            split = False
+            for row in range(int(starts[at]), int(starts[at + 1])):
+                kind = int(batch.kind[row])
+                if kind in seen and not batch.hole[row]:
+                    begins[row] = split = True
+                seen = {kind} if begins[row] else seen | {kind}
+            self._losses.add("parts", int(split))
+        batch.record = np.cumsum(begins) + self._records
+        self._records += len(batch)
 
     def _in_unit(self, batch: AnnotationBatch) -> AnnotationBatch:
         if self._normalized or not len(batch):
@@ -367,6 +436,19 @@ class Reducer:
 
 _RANK = {POLYGON: 0, BITMASK: 1, RECTANGLE: 2, KEYPOINTS: 3, CLASSIFICATION: 4, BITMASK3D: 5}
 _PLURALS = ("rectangles", "polygons", "keypoint sets", "classifications", "masks", "3D masks")
+
+
+def _is_odd(value: Any) -> bool:
+    """Whether an attribute's value, written as text, can be taken for another type of value."""
+    if isinstance(value, list):
+        return len(value) < 2
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _keypoint_boxes(part: AnnotationBatch) -> NDArray[np.float64]:

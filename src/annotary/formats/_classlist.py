@@ -20,6 +20,7 @@ NAMES = "yolo-names"
 DATA = "yolo-data"
 ADVICE = "classes.txt, obj.names, _darknet.labels or data.yaml"
 
+_MARKUP_LIMIT = 1_000_000
 _LIST_NAME = re.compile(
     r"(?:.*[._-])?(?:classes|class[_-]?names|class[_-]?list|labels)\.txt|obj\.names\.txt", re.I
 )
@@ -46,7 +47,7 @@ def companion_kind(source: SourceFile) -> str | None:
             return "readme"
         if _LIST_NAME.fullmatch(name) is None:
             return "image-list" if _is_image_list(source) else None
-    if source.is_binary or source.first in (b"{", b"[", b"<") or _is_numbers(source.head):
+    if source.is_binary or _is_markup(source) or _is_numbers(source.head):
         return None
     return NAMES
 
@@ -61,6 +62,19 @@ def _is_image_list(source: SourceFile) -> bool:
     if len(head) < len(source.buffer):
         lines.pop()  # cut off in the middle
     return all(_IMAGE_LINE.fullmatch(line) for line in lines if line.strip())
+
+
+def _is_markup(source: SourceFile) -> bool:
+    """Whether the text is JSON or XML; a class may be called ``[box]``."""
+    if source.first == b"<":
+        return source.head.lstrip()[1:2].isalpha() or source.head.lstrip()[1:2] in (b"?", b"!")
+    if source.first not in (b"{", b"[") or source.raw_size > _MARKUP_LIMIT:
+        return source.first in (b"{", b"[")
+    try:
+        msgspec.json.decode(bytes(source.buffer))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _is_numbers(head: bytes) -> bool:

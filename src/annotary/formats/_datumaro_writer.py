@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from annotary.batch import BITMASK, CLASSIFICATION
-from annotary.dataset import Dataset, Output, member_names
+from annotary.dataset import Dataset, Output
 from annotary.formats._rings import Body, bodies, length
 
 FLAGS = {
@@ -22,7 +22,7 @@ def write(data: Dataset, out: Output) -> None:
     categories = msgspec.json.encode(_categories(data))
     for part in data.parts:
         images = part.images
-        identities = member_names(images.names, "")
+        identities = data.members(part, "")
         with out.file(f"annotations/{part.name}.json") as member:
             member.write(b'{"info":{},"categories":' + categories + b',"items":[')
             separator = b"\n"

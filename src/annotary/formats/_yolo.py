@@ -14,9 +14,11 @@ from itertools import pairwise
 import numpy as np
 
 from annotary.batch import AnnotationBatch
-from annotary.dataset import ClassEntry, Dataset, Output, Part, member_names
+from annotary.dataset import ClassEntry, Dataset, Output, Part
 from annotary.geometry import Bools, Floats, extents
 
+LEAST = 1e-3
+"""How wide and high the box around keypoints is at least, as a fraction."""
 SHORT = (2, 4, 6, 9, 12, 15)
 STEPS = [(c, s) for c in (0, 1, -1, 2, -2) for s in (0, 1, -1, 2, -2)]
 """Pairs near the rounded centre and size, in floats up or down."""
@@ -88,6 +90,22 @@ def box_texts(boxes: Floats) -> list[str]:
     ]
 
 
+def pose_box(points: Sequence[float]) -> list[float]:
+    """The extent of labelled keypoints (x, y, visibility, ...), or of all when none is.
+
+    A side without a length is widened by ``LEAST``, since a box must have an area.
+    """
+    xyv = np.reshape(np.asarray(points, np.float64), (-1, 3))
+    seen = xyv[xyv[:, 2] > 0]
+    xy = np.clip((seen if len(seen) else xyv)[:, :2], 0.0, 1.0)
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    narrow = high - low < LEAST
+    low = np.where(narrow, np.minimum(low, 1 - LEAST), low)
+    high = np.where(narrow, low + LEAST, high)
+    found: list[float] = [*low.tolist(), *high.tolist()]
+    return found
+
+
 def point_texts(batch: AnnotationBatch) -> list[str]:
     """The points of every row as ``x y x y ...``, clipped to the image."""
     texts = [repr(value) for value in np.clip(batch.coords, 0.0, 1.0).tolist()]
@@ -104,7 +122,7 @@ def write_labels(data: Dataset, out: Output, lines: Lines, folder: Callable[[Par
     """Write one label file for every image, an empty one for images without objects."""
     for part in data.parts:
         place = folder(part)
-        members = member_names(part.images.names, ".txt")
+        members = data.members(part, ".txt")
         last: AnnotationBatch | None = None
         texts: list[str] = []
         for image, batch, begin, end in part.by_image():

@@ -126,7 +126,7 @@ class _Reader:
             self.prompts.add(question)
             verb, _, rest = question.partition(" ")
             if verb in ("detect", "segment"):
-                for title in rest.split(OBJECTS.strip()):
+                for title in rest.split(OBJECTS):
                     if title.strip():
                         rows.tag(title.strip())
         begin = 0

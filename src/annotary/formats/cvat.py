@@ -284,7 +284,7 @@ class _Shapes:
         self.batch = batch
         self.classes = classes
         self.labels = [attribute_text(entry.name) for entry in classes]
-        self.numbers = shortest(batch.coords.tolist())
+        self.numbers = shortest(batch.coords)
         self.kinds = batch.kind.tolist()
         self.tags = batch.tag.tolist()
         self.starts = batch.start.tolist()
@@ -323,7 +323,7 @@ class _Shapes:
             geometry = f' points="{";".join([f"{x},{y}" for x, y in pairs])}"'
         head = f"    <{name} label={self.labels[self.tags[row]]}"
         head += f" source={attribute_text(plain(said.get('source', 'manual')))}"
-        if kind != CLASSIFICATION:
+        if kind != CLASSIFICATION or "occluded" in said:
             head += f" occluded={attribute_text(plain(said.get('occluded', 0)))}"
         head += geometry
         if kind != CLASSIFICATION or "z_order" in said:

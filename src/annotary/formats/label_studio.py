@@ -95,6 +95,7 @@ class LabelStudio(Format):
         objects=True,
         attributes=True,
         properties=True,
+        bare=frozenset({"Classification"}),
         image_sizes=False,
         unit="normalized",
         natural="normalized",

@@ -29,9 +29,10 @@ from __future__ import annotations
 
 from annotary.batch import Extra, RowSink
 from annotary.csvtext import Table, first_rows, quoted
-from annotary.dataset import Dataset, Output, member_names
+from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats import _tables
+from annotary.formats._text import shortest
 from annotary.source import FileSet, SourceError, SourceFile
 
 HEADER = (
@@ -143,11 +144,11 @@ class OpenImagesCsv(Format):
     def write(self, data: Dataset, out: Output) -> None:
         classes = _tables.quoted_all(data.names)
         for part in data.parts:
-            names = _tables.quoted_all(member_names(part.images.names, ""))
+            names = _tables.quoted_all(data.members(part, ""))
             with out.file(f"{part.name}.csv") as file:
                 file.write(f"{HEADER}\n".encode())
                 for batch in part.batches():
-                    texts = _tables.number_texts(batch.coords.tolist(), True)
+                    texts = shortest(batch.coords, point=True)
                     out_rows = []
                     rows = zip(batch.image.tolist(), batch.tag.tolist(), strict=True)
                     at = 0

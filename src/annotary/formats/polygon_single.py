@@ -93,6 +93,8 @@ class PolygonSingle(Format):
         parts=True,
         attributes=True,
         properties=True,
+        bare=frozenset({"Classification"}),
+        merges=frozenset({"Classification"}),
         image_sizes=True,
         classes=False,
     )

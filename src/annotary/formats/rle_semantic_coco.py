@@ -35,6 +35,7 @@ class RleSemanticCoco(Format):
         bitmask="Bitmask",
         parts=True,
         holes=True,
+        merges=frozenset({"Bitmask"}),
         image_sizes=True,
         class_numbers="source",
         class_base=1,

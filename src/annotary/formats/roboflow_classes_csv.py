@@ -38,7 +38,9 @@ class RoboflowClassesCsv(Format):
     writes = True
     project_types = ("Classification",)
     header_lines = 1
-    carries = Carries(classification="Classification", unit="none")
+    carries = Carries(
+        classification="Classification", merges=frozenset({"Classification"}), unit="none"
+    )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
         return _tables.recognised(source) == self.name

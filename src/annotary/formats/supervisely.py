@@ -105,6 +105,7 @@ class Supervisely(Format):
         objects=True,
         attributes=True,
         properties=True,
+        bare=frozenset({"Classification"}),
         image_sizes=True,
         unit="pixels",
     )

@@ -62,12 +62,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+import numpy as np
+
 from annotary.batch import AnnotationBatch, Extra, RowSink
 from annotary.dataset import Dataset, Output, Part
 from annotary.format import Carries, Format
 from annotary.formats._classlist import ClassList, class_list, companion_kind
 from annotary.formats._labeltext import fault, image_name, label_text, looks_like_labels
-from annotary.formats._yolo import box_texts, class_lines, row_boxes, write_labels
+from annotary.formats._yolo import box_texts, class_lines, pose_box, row_boxes, write_labels
 from annotary.problems import Location
 from annotary.source import FileSet, SourceError, SourceFile
 
@@ -209,9 +211,9 @@ class _Lines:
             self.outside += min(box) < 0 or max(box) > 1
             self.rows.rectangle(self.image, tag, *box, at, _score(values[4:]))
         else:
-            self._shape(values, tag, at)
+            self._shape(values, tag, at, number)
 
-    def _shape(self, values: list[float], tag: int, at: int) -> None:
+    def _shape(self, values: list[float], tag: int, at: int, number: int) -> None:
         """A line of at least six values: a polygon, or a box with keypoints."""
         count, rows = len(values), self.rows
         total, per = 0, 3
@@ -238,7 +240,13 @@ class _Lines:
                 extra = extra or Extra(properties={})
                 extra.properties = {**(extra.properties or {}), "keypoint_scores": seen}
                 points[2::3] = [2.0 if v > 0 else 0.0 for v in seen]
-            rows.keypoints(self.image, tag, points, at, extra, box=_box(values))
+            names = self.classes.kpt_names.get(number)
+            if names and len(names) < len(points) // 3 and not any(points[3 * len(names) :]):
+                points = points[: 3 * len(names)]
+            box: tuple[float, ...] | None = _box(values)
+            if np.allclose(pose_box(points), box, rtol=0, atol=1e-12):  # type: ignore[arg-type]
+                box = None
+            rows.keypoints(self.image, tag, points, at, extra, box=box)
         else:
             rows.rectangle(self.image, tag, *_box(values), at, _score(score))
 

@@ -47,6 +47,7 @@ from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats._classlist import class_list, companion_kind
 from annotary.formats._labeltext import label_text
+from annotary.formats._tables import recognised
 from annotary.formats._yolo import class_lines, row_boxes
 from annotary.problems import Location
 from annotary.source import FileSet, SourceFile
@@ -90,6 +91,8 @@ class YoloKerasPytorch(Format):
         head = source.head
         begin = head.lstrip()
         if begin[:1] in b"{[<" or b"," not in begin or b"\0" in begin:
+            return False
+        if recognised(source):
             return False
         # the first images may be without boxes
         return any(

@@ -20,12 +20,13 @@ Written
 -------
 
 One line per object: its keypoints, and the box of the object, or the extent of its labelled
-keypoints when it has none. K is one number for the whole dataset: classes with fewer keypoints are
+keypoints when it has none (at least a thousandth of the image wide and high). K is one number for the whole dataset: classes with fewer keypoints are
 filled up with ``0 0 0``. A box without keypoints has ``0 0 0`` in every place, and so have
 polygons and masks, which are written as their boxes. Edges of the skeleton are lost.
 
 Read: by ``yolo_darknet``, with this ``data.yaml`` beside it. A line all of ``0 0 0`` is a box
-again; keypoints that were filled up stay, with visibility 0.
+again; a box that is just the extent of the keypoints is left out again, and so are the places
+that were filled up where ``kpt_names`` tells how many keypoints the class has.
 """
 
 from __future__ import annotations
@@ -34,12 +35,20 @@ from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotary.batch import KEYPOINTS, AnnotationBatch
 from annotary.dataset import Dataset, Output, Part
 from annotary.format import Carries, Format
-from annotary.formats._yolo import box_texts, data_yaml, flow_names, labels_folder, write_labels
-from annotary.geometry import Floats, extents
+from annotary.formats._yolo import (
+    box_texts,
+    data_yaml,
+    flow_names,
+    labels_folder,
+    pose_box,
+    write_labels,
+)
+from annotary.geometry import extents
 
 
 class YoloPose(Format):
@@ -97,9 +106,11 @@ def _lines(batch: AnnotationBatch, tags: list[int], count: int) -> list[str]:
     if not len(batch):
         return []
     points = batch.kind == KEYPOINTS
-    boxes = extents(batch.coords, batch.start)
+    boxes = np.empty((len(batch), 4))
+    others = batch.take(~points)
+    boxes[~points] = extents(others.coords, others.start)
     for row in np.flatnonzero(points).tolist():
-        boxes[row] = _extent(batch.values(row))
+        boxes[row] = pose_box(batch.values(row).tolist())
     firsts = batch.objects().tolist()
     objects = np.empty((len(firsts) - 1, 4))
     poses = [""] * len(objects)
@@ -117,15 +128,7 @@ def _lines(batch: AnnotationBatch, tags: list[int], count: int) -> list[str]:
     return lines
 
 
-def _extent(values: Floats) -> Floats:
-    """The extent of the labelled keypoints, or of all when none is."""
-    xyv = values.reshape(-1, 3)
-    seen = xyv[xyv[:, 2] > 0]
-    xy = (seen if len(seen) else xyv)[:, :2]
-    return np.concatenate([xy.min(0), xy.max(0)])
-
-
-def _pose(values: Floats) -> list[str]:
+def _pose(values: NDArray[np.float64]) -> list[str]:
     xyv = values.reshape(-1, 3)
     return [
         f" {x!r} {y!r} {int(v)}"
