@@ -55,6 +55,7 @@ def run(home: Path, settings: Settings) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
+    listening = None
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM
@@ -64,6 +65,8 @@ def _listen(settings: Settings) -> socket.socket:
         listening.bind(place)
         listening.listen(_BACKLOG)
     except OSError as error:
+        if listening is not None:
+            listening.close()
         raise BadRequestError(
             f"Cannot listen on {settings.host} port {settings.port}: {error.strerror or error}.",
             hint="Choose another port with --port (0: any that is free).",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -248,6 +249,10 @@ def _places(
     return {wanted[id_]: place for id_, place in found.items()}
 
 
+# the annotations of a page share their project and a few assets
+_shown = functools.lru_cache(8192)(ids.show)
+
+
 def public(
     project: ProjectKey, found: AnnotationRow, known: dict[int, TagRow], with_attributes: bool
 ) -> Annotation:
@@ -256,8 +261,8 @@ def public(
     extra = found.extra
     annotation = Annotation(
         id=ids.show("annot", found.id),
-        project_id=project.text,
-        asset_id=ids.show("asset", found.asset_id),
+        project_id=_shown("proj", project.id),
+        asset_id=_shown("asset", found.asset_id),
         tag=tag.name,
         bound_type=KIND_NAMES[found.kind],
         bound=bounds.show(found.kind, found.geometry, extra.mask if extra else None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -109,10 +110,13 @@ def check_values(kind: int, values: Any, mask: rle.Rle | None, width: int, heigh
         raise ValidationError(problem.message, hint=problem.hint, problem=problem)
 
 
+_corners = struct.Struct("<4d").unpack
+
+
 def show(kind: int, geometry: bytes | None, mask: rle.Rle | None) -> Bound:
     """A stored bound as callers see it."""
     if kind == RECTANGLE and geometry is not None:
-        x0, y0, x1, y1 = np.frombuffer(geometry, "<f8").tolist()
+        x0, y0, x1, y1 = _corners(geometry)
         return [[x0, y0], [x0, y1], [x1, y1], [x1, y0]]
     if kind == POLYGON and geometry is not None:
         found: Bound = np.frombuffer(geometry, "<f8").reshape(-1, 2).tolist()

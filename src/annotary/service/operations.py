@@ -35,8 +35,7 @@ class OperationService(ServicePart):
         if job is not None:
             job.cancel()
         else:
-            with self.store.write() as db:
-                operations.ask_to_cancel(db, found.id)
+            self.store.ask_to_stop(found.id)
         return self.get(request)
 
     def public(self, found: OperationRow) -> Operation:

@@ -45,6 +45,7 @@ class Service:
         self.store = store
         self.links = links or LocalLinks(store.blobs)
         self.jobs = jobs or Jobs()
+        self.jobs.asked = store.is_asked_to_stop
         self.workspace = WorkspaceService(self)
         self.projects = ProjectService(self)
         self.annotations = AnnotationService(self)
@@ -108,6 +109,8 @@ class Service:
                         stored_imports.set_status(db, session, overview, message)
         for each in lost:
             self._forget_files(each)
+        with self.store.read() as db:
+            self.store.forget_stops(each.id for each in stored_operations.unfinished(db))
         self.store.forget_the_dead()
         self.store.blobs.delete_parts(time.time() - _ABANDONED_SECONDS)
 
