@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+_LOOK_SECONDS = 0.25
 
 log = logging.getLogger("annotary.jobs")
 
@@ -26,10 +29,12 @@ class HandedBack(Exception):
 class Job:
     """A running operation: its progress, and whether it should stop."""
 
-    def __init__(self, id_: bytes, total: int = 0) -> None:
+    def __init__(self, id_: bytes, asked: Callable[[bytes], bool] | None = None) -> None:
         self.id = id_
         self.records = 0
-        self.total = total
+        self.total = 0
+        self._asked = asked
+        self._next_look = 0.0
         self._stop = threading.Event()
         self._leave = threading.Event()
 
@@ -40,6 +45,10 @@ class Job:
         it is to be left as it was.
         """
         self.records += records
+        if self._asked is not None and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+            if self._asked(self.id):
+                self._stop.set()
         if self._stop.is_set():
             raise Cancelled
         if self._leave.is_set():
@@ -58,6 +67,8 @@ class Jobs:
     """The operations that this process works on."""
 
     def __init__(self, workers: int = 2) -> None:
+        self.asked: Callable[[bytes], bool] | None = None
+        """Whether somebody outside of this process asked for an operation to stop."""
         self._workers = workers
         self._pool: ThreadPoolExecutor | None = None
         self._running: dict[bytes, Job] = {}
@@ -75,7 +86,7 @@ class Jobs:
 
     def run(self, id_: bytes, work: Callable[[Job], None], *, background: bool) -> None:
         """Do the work now, or in the background. ``work`` records its own outcome."""
-        job = Job(id_)
+        job = Job(id_, self.asked)
         self._running[id_] = job
         if not background:
             try:
@@ -98,7 +109,8 @@ class Jobs:
             log.exception("operation failed")
         finally:
             self._running.pop(job.id, None)
-            self._futures.pop(job.id, None)
+            with self._lock:
+                self._futures.pop(job.id, None)
 
     def wait(self, id_: bytes, timeout: float | None = None) -> None:
         """Wait until an operation of this process has ended, or the time is over."""

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -161,6 +161,27 @@ class Store:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         return True
+
+    def ask_to_stop(self, operation: bytes) -> None:
+        """Ask whichever process works on an operation to stop.
+
+        This is a file and not a row, because an import holds the write lock while it works.
+        """
+        self._stop_file(operation).touch()
+
+    def is_asked_to_stop(self, operation: bytes) -> bool:
+        """Whether any process has asked for an operation to stop."""
+        return self._stop_file(operation).exists()
+
+    def forget_stops(self, unfinished: Iterable[bytes]) -> None:
+        """Forget having asked, but for operations that have not ended."""
+        kept = {self._stop_file(operation) for operation in unfinished}
+        for path in (self.home / "running").glob("*.stop"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
+
+    def _stop_file(self, operation: bytes) -> Path:
+        return self.home / "running" / f"{operation.hex()}.stop"
 
     def forget_the_dead(self) -> None:
         """Remove the locks of processes that are gone and of which nothing is left to end."""

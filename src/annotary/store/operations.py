@@ -136,14 +136,3 @@ def set_progress(db: Database, id_: bytes, records: int, total: int) -> None:
 def set_owner(db: Database, id_: bytes, owner: str) -> None:
     """Take over an operation from a process that is gone."""
     db.execute("UPDATE operations SET owner = ? WHERE id = ?", (owner, id_))
-
-
-def ask_to_cancel(db: Database, id_: bytes) -> None:
-    """Ask whoever works on it to stop."""
-    db.execute("UPDATE operations SET cancel = 1 WHERE id = ?", (id_,))
-
-
-def is_cancelled(db: Database, id_: bytes) -> bool:
-    """Whether somebody asked for the operation to stop."""
-    found = row(db, "SELECT cancel FROM operations WHERE id = ?", (id_,))
-    return bool(found and found[0])
