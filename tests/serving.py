@@ -22,6 +22,7 @@ class Server:
 
     def __init__(self, home: Path, **settings: object) -> None:
         self.home = home
+        self.port = 0
         store = Store(home)
         _, self.key = keys.create(store, "test", "owner")
         store.close()
@@ -35,11 +36,11 @@ class Server:
         """Start the process and wait until it answers."""
         code = (
             "import sys; from annotary.server import serve; "
-            "serve(sys.argv[1], '127.0.0.1', 0, public=False)"
+            "serve(sys.argv[1], '127.0.0.1', int(sys.argv[2]))"
         )
         self._log = (self.home / "server.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, str(self.home)],
+            [sys.executable, "-c", code, str(self.home), str(self.port)],
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=self._environment,
@@ -50,6 +51,7 @@ class Server:
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             if found:
                 self.address = found[0]
+                self.port = int(self.address.rpartition(":")[2])  # the same when started again
                 break
         else:
             raise AssertionError(f"the server did not start: {self.log()}")

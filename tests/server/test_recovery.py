@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import httpx
 import pytest
 
-from annotary import Client, checksum, errors, model, routes
+from annotary import Client, checksum, errors, ids, model, routes
+from annotary.client import remote
 from tests.contract.conftest import png
 from tests.serving import Server, serving
 
 IMAGES = 200
 OBJECTS = 60_000
+BOX = [[0.1, 0.1], [0.1, 0.5], [0.3, 0.5], [0.3, 0.1]]
 _PATIENCE = 120
 
 
@@ -33,7 +38,7 @@ def coco(objects: int) -> bytes:
 
 @pytest.fixture
 def server(tmp_path):
-    with serving(tmp_path / "home", patience_seconds=0) as running:
+    with serving(tmp_path / "home", patience_seconds=0, grace_seconds=0) as running:
         yield running
 
 
@@ -49,9 +54,16 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def restart(server: Server, how: str = "kill") -> None:
-    getattr(server, how)()
+def restart(server: Server) -> None:
+    server.kill()
     server.start()
+
+
+def state(server: Server, operation_id: str) -> str:
+    """How an operation stands in the store of a server that does not run."""
+    with closing(sqlite3.connect(server.home / "annotary.db")) as db:
+        sql = "SELECT overview FROM operations WHERE id = ?"
+        return db.execute(sql, (ids.parse("op", operation_id),)).fetchone()[0]
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
@@ -71,9 +83,10 @@ def test_an_import_is_taken_up_again(server, how, share):
             return found.overview == "Finished" or done >= OBJECTS * share
 
         until(far_enough)
-    if how == "stop":
-        server._environment["ANNOTARY_GRACE_SECONDS"] = "0"
-    restart(server, how)
+    getattr(server, how)()
+    if not share:
+        assert state(server, operation.id) in {"Queued", "Running"}
+    server.start()
     with connect(server) as client:
         project = client.get_project(project.id)
         done = project.operations.wait_until_done(operation.id, timeout=_PATIENCE)
@@ -129,14 +142,11 @@ def test_uploads_go_on(server):
                 ),
             ),
         )
-        port = server.address.rpartition(":")[2]
         for target in made.assets[:4]:
             client.transport.upload(target.upload, files[target.metadata.filename])
     restart(server)
-    now = server.address.rpartition(":")[2]
     for target in made.assets[3:]:  # one of them again: its answer may have been lost
-        url = target.upload.url.replace(f":{port}/", f":{now}/")
-        answer = httpx.put(url, content=files[target.metadata.filename])
+        answer = httpx.put(target.upload.url, content=files[target.metadata.filename])
         assert answer.status_code == 200
     with connect(server) as client:
         project = client.get_project(project.id)
@@ -163,12 +173,22 @@ def test_the_clients_retry_succeeds(server):
         project = client.create_project("x")
         project.assets.register([{"filename": "a.png", "width": 4, "height": 4}])
         server.kill()
-        with pytest.raises(errors.ServiceUnavailableError, match="cannot be reached"):
-            project.get_info()
-        server._environment["ANNOTARY_PORT"] = server.address.rpartition(":")[2]
-        server.start()
+        back = threading.Timer(0.3, server.start)
+        back.start()
+        made = project.annotations.create(
+            {"asset_id": "a.png", "tag": "x", "bound_type": "Rectangle", "bound": BOX}
+        )
+        back.join()
+        assert [each.id for each in project.annotations.list()] == [made.id]
+
+
+def test_a_server_that_stays_away(server, monkeypatch):
+    monkeypatch.setattr(remote, "_FIRST_WAIT", 0.001)
     with connect(server) as client:
-        assert client.get_project(project.id).get_info().statistic.total_assets == 1
+        server.kill()
+        with pytest.raises(errors.ServiceUnavailableError, match="cannot be reached") as caught:
+            client.get_info()
+        assert "running" in caught.value.hint
 
 
 def test_a_cancelled_import_leaves_nothing(server):
