@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from annotary.geometry import Floats, Ints, take_rows
+from annotary.geometry import Floats, Ints, spread, take_rows
 from annotary.model import Aggregation
 from annotary.problems import NOWHERE, Location, Problem
 from annotary.rle import Rle
@@ -119,6 +119,23 @@ class AnnotationBatch:
         """The values of one row."""
         return self.coords[self.start[row] : self.start[row + 1]]
 
+    def scales(self, widths: Floats, heights: Floats) -> Floats:
+        """What every value [m] is a fraction of: its row's width or height; 1 for visibilities.
+
+        ``widths`` and ``heights`` [n] are those of the rows.
+        """
+        lengths = self.start[1:] - self.start[:-1]
+        points = self.kind == KEYPOINTS
+        out: Floats = np.empty(len(self.coords))
+        if not points.any():
+            out[0::2] = np.repeat(widths, lengths // 2)
+            out[1::2] = np.repeat(heights, lengths // 2)
+            return out
+        step = np.repeat(np.where(points, 3, 2), lengths)
+        axis = (np.arange(len(out)) - np.repeat(self.start[:-1], lengths)) % step
+        sides = (spread(widths, self.start), spread(heights, self.start), np.ones(len(out)))
+        return np.choose(axis, sides, out=out)
+
 
 class RowSink:
     """Where a reader writes what it finds.
@@ -219,7 +236,13 @@ class RowSink:
         extra: Extra | None = None,
         holes: Sequence[Sequence[float]] = (),
     ) -> None:
-        """One object of one or more rings, each flat (x, y, x, y, ...), and its holes."""
+        """One object of one or more rings, each flat (x, y, x, y, ...), and its holes.
+
+        Without a ring it is rejected: it would be an object without rows.
+        """
+        if not len(rings):
+            self.reject("too-few-points", at, count=0)
+            return
         for ring in rings:
             self._coords += ring
             self._row(POLYGON, image, tag, at, extra)

@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
-from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 import msgspec
@@ -31,6 +30,9 @@ class Writable(Protocol):
 
 class Output(Protocol):
     """Where the files of an export go; one file is open at a time."""
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write the member ``path`` as a whole: quicker, where there is a file per image."""
 
     def file(self, path: str) -> AbstractContextManager[Writable]:
         """Open the member ``path`` (relative, with ``/``) for writing."""
@@ -159,16 +161,20 @@ def member_names(
     Where two images share a stem (``a.jpg``, ``a.png``), both keep their own ending in front of
     the new one, so that no file overwrites another: ``a.jpg.txt``, ``a.png.txt``. Names are
     compared without regard to case and Unicode form, since some file systems do. ``others`` are
-    images of other parts, from whose stems those of ``images`` shall differ as well.
+    images of other parts, from whose stems those of ``images`` shall differ as well. What would
+    lead out of the export (a root, ``..``) is left out of a name.
     """
 
     def stem_of(name: str) -> str:
-        path = PurePosixPath(name)
-        return str(path.with_suffix("")) if keep_folders else path.stem
+        folder, slash, base = name.rpartition("/")
+        stem, dot, _ = base.rpartition(".")
+        stem = stem if stem and dot and not base.endswith(".") else base
+        return f"{folder}{slash}{stem}" if keep_folders else stem
 
+    images = [inside(name) for name in images]
     stems = [stem_of(name) for name in images]
     seen: dict[str, int] = {}
-    for stem in chain(stems, map(stem_of, others)):
+    for stem in chain(stems, map(stem_of, map(inside, others))):
         key = _folded(stem)
         seen[key] = seen.get(key, 0) + 1
     names = []
@@ -177,7 +183,7 @@ def member_names(
         chosen = (
             stem
             if seen[_folded(stem)] == 1
-            else (name if keep_folders else PurePosixPath(name).name)
+            else (name if keep_folders else name.rpartition("/")[2])
         )
         candidate, n = chosen + ending, 2
         while _folded(candidate) in used:
@@ -189,3 +195,12 @@ def member_names(
 
 def _folded(name: str) -> str:
     return (name if name.isascii() else unicodedata.normalize("NFC", name)).casefold()
+
+
+def inside(path: str) -> str:
+    """A relative path without what would lead out of its folder: a root, ``.`` and ``..``."""
+    parts = path.split("/")
+    return path if _OUTWARD.isdisjoint(parts) else "/".join(p for p in parts if p not in _OUTWARD)
+
+
+_OUTWARD = frozenset({"", ".", ".."})

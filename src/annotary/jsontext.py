@@ -170,8 +170,10 @@ class JsonText:
                     item = self._item(slot, index, decoder)
                     items.append(item)
                     index += slot.counts
-            if items:
-                yield Chunk(first, items)
+            # nothing here holds on to a chunk while the caller works on it
+            found, items = [Chunk(first, items)] if items else [], None
+            while found:
+                yield found.pop()
 
     def decode(self, span: Span, type: type[T] | Decodes[T], index: int = 0) -> T | Fault:
         """Decode one value; the fault, if it cannot be, names ``index`` as its place."""

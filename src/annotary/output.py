@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from annotary.dataset import Writable
+from annotary.dataset import Writable, inside
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BUFFER = 1024 * 1024
@@ -67,19 +68,28 @@ class ZipOutput:
     ) -> None:
         self._zip.close()
 
+    def put(self, path: str, data: bytes) -> None:
+        """Write a member as a whole."""
+        path = inside(path)
+        self._zip.writestr(self._info(path), data)
+        self.digests[path] = hashlib.sha256(data).hexdigest()
+
     @contextmanager
     def file(self, path: str) -> Iterator[Writable]:
         """Open a member for writing."""
-        name = f"{self._prefix}/{path}" if self._prefix else path
-        info = zipfile.ZipInfo(name, _EPOCH)
-        info.external_attr = 0o644 << 16
-        held = _Held(self._zip, info)
+        path = inside(path)
+        held = _Held(self._zip, self._info(path))
         member = _Member(held)
         try:
             yield member
             self.digests[path] = member.finish()
         finally:
             held.close()
+
+    def _info(self, path: str) -> zipfile.ZipInfo:
+        info = zipfile.ZipInfo(f"{self._prefix}/{path}" if self._prefix else path, _EPOCH)
+        info.external_attr = 0o644 << 16
+        return info
 
 
 class _Held:
@@ -114,21 +124,34 @@ class FolderOutput:
     """Members as files below a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made: set[Path] = set()
+        self._folder = os.fspath(folder)
+        self._made: set[str] = set()
         self.digests: dict[str, str] = {}
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file as a whole; its folders are made."""
+        path = inside(path)
+        rest = memoryview(data)
+        with io.FileIO(self._target(path), "wb") as raw:
+            while rest:  # a disk that is nearly full takes a part
+                rest = rest[raw.write(rest) :]
+        self.digests[path] = hashlib.sha256(data).hexdigest()
 
     @contextmanager
     def file(self, path: str) -> Iterator[Writable]:
         """Open a file for writing; its folders are made."""
-        target = self._folder / path
-        if target.parent not in self._made:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(target.parent)
-        with target.open("wb", buffering=0) as raw:
-            member = _Member(raw)
+        path = inside(path)
+        with Path(self._target(path)).open("wb") as stream:
+            member = _Member(stream)
             yield member
             self.digests[path] = member.finish()
+
+    def _target(self, path: str) -> str:
+        folder = path.rpartition("/")[0]
+        if folder not in self._made:
+            Path(self._folder, folder).mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+        return f"{self._folder}/{path}"
 
 
 class NullOutput:
@@ -136,6 +159,9 @@ class NullOutput:
 
     def __init__(self) -> None:
         self.digests: dict[str, str] = {}
+
+    def put(self, path: str, data: bytes) -> None:
+        """Throw a member away."""
 
     @contextmanager
     def file(self, path: str) -> Iterator[Writable]:

@@ -14,11 +14,10 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from annotary.batch import KEYPOINTS, NO_ASSET, AnnotationBatch, Extra, RowSink
+from annotary.batch import NO_ASSET, AnnotationBatch, Extra, RowSink
 from annotary.check import check
 from annotary.dataset import Output
 from annotary.format import Format
-from annotary.geometry import spread
 from annotary.matching import Match
 from annotary.model import FileReport, ImageMatch
 from annotary.problems import ERROR, NOWHERE, Location, Problem
@@ -180,7 +179,8 @@ class FileReading:
         if self.frames:
             self._set_frames(batch)
         if not rows.normalized:
-            _to_fractions(batch, widths, heights)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                batch.coords = batch.coords / batch.scales(widths, heights)
         batch.image = assets.astype(np.int32)
         self.session.receiver.receive(self, batch)
 
@@ -377,19 +377,3 @@ def problem_of(error: SourceError, file: str) -> Problem:
     """The problem that a file as a whole has."""
     location = error.location if isinstance(error.location, Location) else NOWHERE
     return Problem(error.code, file, location, dict(error.values))
-
-
-def _to_fractions(batch: AnnotationBatch, widths: Any, heights: Any) -> None:
-    lengths = np.diff(batch.start)
-    place = np.arange(len(batch.coords)) - np.repeat(batch.start[:-1], lengths)
-    points = batch.kind == KEYPOINTS
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if points.any():
-            axis = np.where(np.repeat(points, lengths), place % 3, place % 2)
-            size = np.where(axis == 0, spread(widths, batch.start), spread(heights, batch.start))
-            batch.coords = np.where(axis == 2, batch.coords, batch.coords / size)
-        else:
-            size = np.where(
-                place % 2 == 0, spread(widths, batch.start), spread(heights, batch.start)
-            )
-            batch.coords = batch.coords / size

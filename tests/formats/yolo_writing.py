@@ -23,6 +23,11 @@ class Memory:
     def __init__(self) -> None:
         self.members: dict[str, bytes] = {}
 
+    def put(self, path: str, data: bytes) -> None:
+        """Write a member as a whole."""
+        with self.file(path) as file:
+            file.write(data)
+
     @contextmanager
     def file(self, path: str) -> Iterator[io.BytesIO]:
         assert path not in self.members, f"{path} is written twice"

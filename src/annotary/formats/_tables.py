@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from annotary.batch import AnnotationBatch, Extra, RowSink
 from annotary.csvtext import Table, first_rows, quoted
 from annotary.dataset import Dataset, Output, Part
+from annotary.formats._text import shortest
 from annotary.problems import NOWHERE, Location
 from annotary.source import SourceError, SourceFile
 
@@ -312,17 +313,6 @@ def value(text: str) -> str | int | float:
 # --- writing ----------------------------------------------------------------------------------
 
 
-def number_texts(values: Sequence[float], normalized: bool) -> list[str]:
-    """Numbers as their shortest decimals; those of pixels without ``.0``.
-
-    Fractions keep it: a file of nothing but ``0`` and ``1`` would be read as pixels.
-    """
-    texts = list(map(repr, values))
-    if normalized:
-        return texts
-    return [text[:-2] if text.endswith(".0") else text for text in texts]
-
-
 def box_rows(
     part: Part,
     names: Sequence[str],
@@ -345,7 +335,7 @@ def box_rows(
             boxes = boxes.copy()
             boxes[:, 2] = extent_lengths(boxes[:, 0], boxes[:, 2])
             boxes[:, 3] = extent_lengths(boxes[:, 1], boxes[:, 3])
-        texts = number_texts(boxes.ravel().tolist(), normalized)
+        texts = shortest(boxes.ravel(), point=normalized)
         joined = [",".join(texts[i : i + 4]) for i in range(0, len(texts), 4)]
         images = [names[i] for i in batch.image.tolist()]
         labels = [classes[i] for i in batch.tag.tolist()]

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+import numpy as np
 
-def shortest(values: Iterable[float], *, point: bool = False) -> list[str]:
-    """Floats as the shortest text that reads back the same.
+from annotary.geometry import Floats
+
+
+def shortest(values: Floats, *, point: bool = False) -> list[str]:
+    """Floats [n] as the shortest text that reads back the same, as ``repr`` writes it.
 
     Whole numbers are without ``.0``, unless ``point`` asks for it: fractions of an image keep
     it, since numbers 0 and 1 without a decimal point would be taken for pixels.
     """
-    if point:
-        return list(map(repr, values))
-    return [t[:-2] if t[-2:] == ".0" and t != "-0.0" else t for t in map(repr, values)]
+    if not len(values):
+        return []
+    # several times as fast as repr, and the same but for what follows
+    joined = _encode(values.tolist())[1:-1]
+    found = (joined if point else (joined + b",").replace(b".0,", b",")[:-1]).decode().split(",")
+    size = np.abs(values)
+    odd = ((size < 1e-4) & (size > 0)) | ~(size < 1e16) | (np.signbit(values) & (size == 0))
+    for i in np.flatnonzero(odd).tolist():
+        found[i] = repr(float(values[i]))
+    return found
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def scalar(text: str) -> str | int | float:
@@ -39,5 +53,5 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float):
-        return shortest([value])[0]
+        return repr(value) if str(value) == "-0.0" else repr(value).removesuffix(".0")
     return str(value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from annotary.batch import AnnotationBatch
 from annotary.dataset import ClassEntry, Dataset, Output, Part
+from annotary.formats._text import shortest
 from annotary.geometry import Bools, Floats, extents
 
 LEAST = 1e-3
@@ -84,10 +85,8 @@ def box_texts(boxes: Floats) -> list[str]:
     """Boxes [n, 4] (xmin, ymin, xmax, ymax; fractions) as ``x_centre y_centre width height``."""
     x, w = centre_size(boxes[:, 0], boxes[:, 2])
     y, h = centre_size(boxes[:, 1], boxes[:, 3])
-    return [
-        f"{cx!r} {cy!r} {sx!r} {sy!r}"
-        for cx, cy, sx, sy in zip(x.tolist(), y.tolist(), w.tolist(), h.tolist(), strict=True)
-    ]
+    texts = shortest(np.column_stack([x, y, w, h]).ravel(), point=True)
+    return [" ".join(texts[at : at + 4]) for at in range(0, len(texts), 4)]
 
 
 def pose_box(points: Sequence[float]) -> list[float]:
@@ -108,7 +107,7 @@ def pose_box(points: Sequence[float]) -> list[float]:
 
 def point_texts(batch: AnnotationBatch) -> list[str]:
     """The points of every row as ``x y x y ...``, clipped to the image."""
-    texts = [repr(value) for value in np.clip(batch.coords, 0.0, 1.0).tolist()]
+    texts = shortest(np.clip(batch.coords, 0.0, 1.0), point=True)
     start = batch.start.tolist()
     return [" ".join(texts[a:b]) for a, b in pairwise(start)]
 
@@ -128,9 +127,8 @@ def write_labels(data: Dataset, out: Output, lines: Lines, folder: Callable[[Par
         for image, batch, begin, end in part.by_image():
             if batch is not None and batch is not last:
                 last, texts = batch, lines(part, batch)
-            with out.file(f"{place}/{members[image]}") as file:
-                if batch is not None:
-                    file.write("".join(texts[begin:end]).encode())
+            text = "".join(texts[begin:end]) if batch is not None else ""
+            out.put(f"{place}/{members[image]}", text.encode())
 
 
 def class_lines(classes: Sequence[ClassEntry]) -> bytes:

@@ -89,6 +89,7 @@ class Cvat(Format):
         classification="Classification",
         bitmask="Bitmask",
         attributes=True,
+        attribute_types=False,
         properties=frozenset(WRITTEN_PROPERTIES),
         image_sizes=True,
         unit="pixels",

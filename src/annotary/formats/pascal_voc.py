@@ -41,6 +41,7 @@ listed.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -85,6 +86,7 @@ class PascalVoc(Format):
         bitmask="Polygon",
         parts=True,
         attributes=True,
+        attribute_types=False,
         properties=frozenset({"pose", *FLAGS}),
         image_sizes=True,
         classes=False,
@@ -141,8 +143,7 @@ class PascalVoc(Format):
                 if batch is not None and (texts is None or texts.batch is not batch):
                     texts = _Objects(batch, part.images, names, options, data.normalized)
                 body = texts.between(begin, end) if texts and batch is not None else ""
-                with out.file(f"{part.name}/{members[image]}") as file:
-                    file.write(_document(part.images, image, body))
+                out.put(f"{part.name}/{members[image]}", _document(part.images, image, body))
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -331,9 +332,9 @@ class _Objects:
             coords = np.rint(coords)
         if options.base:
             boxes = boxes + np.array([1, 1, 0, 0])
-        corners = shortest(boxes.ravel().tolist(), point=normalized)
+        corners = shortest(boxes.ravel(), point=normalized)
         kinds = batch.kind.tolist()
-        points = shortest(coords.tolist(), point=normalized) if POLYGON in kinds else []
+        points = shortest(coords, point=normalized) if POLYGON in kinds else []
         tags = batch.tag.tolist()
         start = batch.start.tolist()
         bounds = self.first.tolist()
@@ -342,7 +343,7 @@ class _Objects:
             extra = batch.extras.get(row)
             head, tail = _around(extra) if extra else (_HEAD, "")
             shapes = [
-                _polygon(points[start[r] : start[r + 1]])
+                _polygon((start[r + 1] - start[r]) // 2) % tuple(points[start[r] : start[r + 1]])
                 for r in range(row, end)
                 if kinds[r] == POLYGON
             ]
@@ -383,11 +384,10 @@ def _around(extra: Extra) -> tuple[str, str]:
     return head, f"    <attributes>\n{''.join(lines)}    </attributes>\n"
 
 
-def _polygon(points: list[str]) -> str:
-    inside = "".join(
-        f"<x{i}>{x}</x{i}><y{i}>{y}</y{i}>"
-        for i, (x, y) in enumerate(zip(points[::2], points[1::2], strict=True), 1)
-    )
+@lru_cache(maxsize=256)
+def _polygon(points: int) -> str:
+    """A polygon of so many points, with ``%s`` where their coordinates belong."""
+    inside = "".join(f"<x{i}>%s</x{i}><y{i}>%s</y{i}>" for i in range(1, points + 1))
     return f"    <polygon>{inside}</polygon>\n"
 
 

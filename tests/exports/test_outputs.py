@@ -1,0 +1,78 @@
+"""Where the files of an export go, whatever images are called."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotary.dataset import inside, member_names
+from annotary.formats._text import shortest
+from annotary.output import FolderOutput, ZipOutput
+
+
+def test_both_ways_of_writing_are_the_same(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with ZipOutput(stream, "top") as zipped:
+        folder = FolderOutput(tmp_path)
+        for out in (zipped, folder):
+            out.put("a/put.txt", b"text")
+            with out.file("a/file.txt") as file:
+                file.write(b"te")
+                file.write(b"xt")
+            out.put("empty.txt", b"")
+    digest = hashlib.sha256(b"text").hexdigest()
+    assert zipped.digests == folder.digests
+    assert folder.digests["a/put.txt"] == folder.digests["a/file.txt"] == digest
+    with zipfile.ZipFile(stream) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+        infos = {(i.date_time, i.external_attr, i.compress_type) for i in archive.infolist()}
+    assert found == {"top/a/put.txt": b"text", "top/a/file.txt": b"text", "top/empty.txt": b""}
+    assert len(infos) == 1
+    files = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*.txt")}
+    assert {f"top/{name}": data for name, data in files.items()} == found
+
+
+@pytest.mark.parametrize(
+    "name", ["../../out.jpg", "/root/out.jpg", "a/../../../out.jpg", "./x/out"]
+)
+def test_no_image_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "home"
+    out = FolderOutput(home / "export")
+    out.put(f"dump/{member_names([name], '.txt')[0]}", b"1")
+    out.put(name, b"2")
+    with out.file(f"more/{name}") as file:
+        file.write(b"3")
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) == 3
+    assert all((home / "export") in path.parents for path in written)
+    assert sorted(out.digests) == sorted(
+        path.relative_to(home / "export").as_posix() for path in written
+    )
+
+
+def test_names_that_become_the_same_stay_apart() -> None:
+    found = member_names(["../a.jpg", "a.jpg", "/a.png", "b//c.d.jpg", ".e.jpg", "f."], ".txt")
+    assert found == ["a.jpg.txt", "a.jpg~2.txt", "a.png.txt", "b/c.d.txt", ".e.txt", "f..txt"]
+
+
+@given(st.text("a/."))
+def test_inside_is_a_path_below(path: str) -> None:
+    found = inside(path)
+    assert not {"", ".", ".."} & set(found.split("/")) or found == ""
+    assert inside(found) == found
+
+
+@given(st.lists(st.floats()))
+def test_numbers_are_written_as_repr_writes_them(values: list[float]) -> None:
+    array = np.array(values, np.float64)
+    texts = [repr(value) for value in values]
+    assert shortest(array, point=True) == texts
+    plain = [t[:-2] if t.endswith(".0") and t != "-0.0" else t for t in texts]
+    assert shortest(array) == plain
