@@ -161,7 +161,7 @@ class Reducer:
 
     def _kinds(self, batch: AnnotationBatch) -> AnnotationBatch:
         keep = np.ones(len(batch), np.bool_)
-        for kind in np.unique(batch.kind).tolist():
+        for kind in np.flatnonzero(np.bincount(batch.kind)).tolist():
             target = self._target[kind]
             if target == kind:
                 continue
@@ -172,7 +172,7 @@ class Reducer:
                 keep &= ~rows
         if not keep.all():
             batch = batch.take(keep)
-        for kind in np.unique(batch.kind).tolist():
+        for kind in np.flatnonzero(np.bincount(batch.kind)).tolist():
             target = self._target[kind]
             if target is None or target == kind:
                 continue
@@ -424,13 +424,7 @@ class Reducer:
             self._losses.add("unknown-size", int(unknown.sum()))
             batch = batch.take(~unknown)
             widths, heights = self._images.sizes(batch.image)
-            lengths = np.diff(batch.start)
-        place = np.arange(len(batch.coords)) - np.repeat(batch.start[:-1], lengths)
-        points = np.repeat(batch.kind == KEYPOINTS, lengths)
-        axis = np.where(points, place % 3, place % 2)
-        size = np.where(axis == 0, spread(widths, batch.start), spread(heights, batch.start))
-        pixels = to_pixels(batch.coords, size)
-        batch.coords = np.where(axis == 2, batch.coords, pixels) if points.any() else pixels
+        batch.coords = to_pixels(batch.coords, batch.scales(widths, heights))
         return batch
 
 

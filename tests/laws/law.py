@@ -190,7 +190,9 @@ def check_accounts(written: Written) -> None:
     """Objects in = objects written + counted losses; the plan and the bytes are the same again."""
     manifest, project = written.manifest, written.project
     counted = sum(
-        loss.count for loss in manifest.losses if loss.code in {"left-out", "unknown-size", "merged"}
+        loss.count
+        for loss in manifest.losses
+        if loss.code in {"left-out", "unknown-size", "merged"}
     )
     assert written.lost == counted, f"{written.lost} objects are gone, {counted} are counted"
     assert sum(part.objects for part in manifest.parts) == len(written.expected)
@@ -403,8 +405,4 @@ def units(format_: Format) -> list[bool | None]:
 def two_dimensional() -> list[str]:
     """The formats that can be written from images."""
     flat = ("rectangle", "polygon", "keypoints", "classification", "bitmask")
-    return [
-        f.name
-        for f in formats.writers()
-        if any(getattr(f.carries, kind) for kind in flat)
-    ]
+    return [f.name for f in formats.writers() if any(getattr(f.carries, kind) for kind in flat)]

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from annotary import formats
 from annotary.model import ExportOptions
-from tests.laws.law import check_accounts, check_read_back, is_ambiguous, two_dimensional, units, write
+from tests.laws.law import (
+    check_accounts,
+    check_read_back,
+    is_ambiguous,
+    two_dimensional,
+    units,
+    write,
+)
 from tests.laws.projects import projects
 
 EXAMPLES = int(os.environ.get("ANNOTARY_EXAMPLES", "15"))

@@ -199,7 +199,6 @@ def test_poses_come_back() -> None:
         ["Keypoints", "Rectangle"],
     ]
     assert found.objects[0]["parts"][0]["points"] == [[0.5, 0.25, 2], [0.75, 0.5, 1], [0, 0, 0]]
-    assert found.objects[1]["parts"][1]["points"] == [[0.5, 0.25], [0.75, 0.5]]
 
 
 def test_polygons_come_back() -> None:

@@ -67,8 +67,12 @@ def looks_like_labels(source: SourceFile) -> str:
         if not name.endswith((".txt", ".txt.gz")):
             return ""
         return "kitti" if _KITTI_FOLDER.search(name) else "empty"
-    if begin[:1] in b"{[<" or b"\0" in head:
+    if b"\0" in head:
         return ""
+    if begin[:1] in b"{[<":
+        # a type may be called [box]
+        first = begin.split(b"\n", 1)[0].split()
+        return "kitti" if _line_kind(first) == ("kitti", True) else ""
     lines = begin.split(b"\n", SAMPLE_LINES)[:SAMPLE_LINES]
     votes = {"yolo": 0, "kitti": 0, "": 0}
     for line in lines:
