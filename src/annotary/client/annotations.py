@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from annotary import model, routes
 from annotary.client.importsession import ImportSession
 from annotary.client.operations import Operations
-from annotary.client.structs import convert
+from annotary.client.structs import convert, page_limit
 from annotary.client.transport import Transport
 from annotary.client.unpacking import fetch_zip
 from annotary.errors import BadRequestError, NotFoundError
@@ -47,7 +47,7 @@ class Annotations:
         def fetch(page: str | None) -> model.PaginationResponse[model.Annotation]:
             request = routes.ListAnnotations(
                 project_id=self._project_id,
-                limit=paging.get("limit") or 100,
+                limit=page_limit(paging),
                 page=page,
                 asset_id=assets,
                 include_attributes=include_attributes,
@@ -72,7 +72,9 @@ class Annotations:
         ``bound_type``, ``bound``, and optionally ``attributes``, ``frame``, ``group``, ``hole``,
         ``properties``. Raises :class:`~annotary.errors.ValidationError`.
         """
-        if isinstance(annotation, model.NewAnnotation | Mapping):
+        if isinstance(annotation, model.NewAnnotation | Mapping | str) or not isinstance(
+            annotation, Iterable
+        ):
             body = convert(annotation, model.NewAnnotation, "annotation")
             request = routes.CreateAnnotation(project_id=self._project_id, body=body)
             one: model.Annotation = self._transport.call("annotations.create", request)
@@ -113,8 +115,9 @@ class Annotations:
 
     def delete_many(self, annotation_ids: Sequence[str]) -> model.DeleteManyResponse:
         """Delete annotations for good, at once; the answer names the ids that were not there."""
+        given = [annotation_ids] if isinstance(annotation_ids, str) else list(annotation_ids)
         request = routes.DeleteAnnotations(
-            project_id=self._project_id, body=routes.IdList(ids=list(annotation_ids))
+            project_id=self._project_id, body=routes.IdList(ids=given)
         )
         found: model.DeleteManyResponse = self._transport.call("annotations.delete_many", request)
         return found

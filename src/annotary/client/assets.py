@@ -11,7 +11,7 @@ from typing import Any
 
 from annotary import checksum, folders, model, routes
 from annotary.client.operations import Operations
-from annotary.client.structs import convert
+from annotary.client.structs import convert, page_limit
 from annotary.client.transport import Transport
 from annotary.errors import BadRequestError, NotFoundError
 
@@ -47,7 +47,7 @@ class Assets:
         def fetch(page: str | None) -> model.PaginationResponse[model.Asset]:
             request = routes.ListAssets(
                 project_id=self._project_id,
-                limit=paging.get("limit") or 100,
+                limit=page_limit(paging),
                 page=page,
                 group=[groups] if isinstance(groups, str) else [*groups],
                 **chosen,
@@ -206,9 +206,13 @@ class UploadSession:
         session: model.AssetUploadSession = self._transport.call(
             "uploads.create", routes.CreateUploadSession(project_id=self._project_id, body=body)
         )
-        for target, (_, content) in zip(session.assets, self._pending, strict=True):
-            if target.upload is not None:
-                self._transport.upload(target.upload, content)
+        self._transport.upload_all(
+            [
+                (target.upload, content)
+                for target, (_, content) in zip(session.assets, self._pending, strict=True)
+                if target.upload is not None
+            ]
+        )
         self._pending = []
         self.operation_ids.append(session.op_id)
         self._transport.uploaded(self._project_id, session.id)

@@ -40,6 +40,16 @@ def convert(given: Any, type: type[S], what: str) -> S:
         ) from None
 
 
+def page_limit(pagination: Mapping[str, Any]) -> int:
+    """The length of a page that a caller asks for. Raises :class:`ValidationError`."""
+    limit = pagination.get("limit") or 100
+    if not isinstance(limit, int):
+        raise ValidationError(
+            f"The limit of a page is {limit!r}.", hint="It is a whole number, at most 1000."
+        )
+    return limit
+
+
 def _plain(value: Any) -> Any:
     """Arrays and numbers of numpy, wherever they are, as those of Python."""
     if hasattr(value, "tolist"):

@@ -110,7 +110,7 @@ class AnnotationService(ServicePart):
                 extra.frame = changes.frame
             group = found.group
             if changes.group is not _UNSET:
-                group = None if changes.group is None else ids.parse("annot", changes.group)
+                group = _join(db, project, changes.group, found.asset)
             stored.update(
                 db,
                 found,
@@ -149,12 +149,18 @@ class AnnotationService(ServicePart):
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             operation = operations.create(db, project, operations.DELETE, self.store.owner)
-        with self.store.write() as db:
-            removed, unknown, counts = stored.delete(db, project, list(wanted))
-            tags.count(db, counts)
-            message = f"{removed} annotations deleted."
-            operations.set_progress(db, operation.id, removed, removed)
-            operations.set_status(db, operation.id, "Finished", message)
+        try:
+            with self.store.write() as db:
+                removed, unknown, counts = stored.delete(db, project, list(wanted))
+                tags.count(db, counts)
+                message = f"{removed} annotations deleted."
+                operations.set_progress(db, operation.id, removed, removed)
+                operations.set_status(db, operation.id, "Finished", message)
+        except BaseException:
+            with self.store.write() as db:
+                message = "The deletion failed: nothing was deleted."
+                operations.set_status(db, operation.id, "Errored", message)
+            raise
         missing += [wanted[each] for each in unknown]
         return DeleteManyResponse(deleted=removed, missing=missing)
 
@@ -211,7 +217,7 @@ class AnnotationService(ServicePart):
                 extras[i] = extra
             columns.append((kind, asset, tag.no, item.hole, len(given)))
             values.append(given)
-            groups.append(None if item.group is None else ids.parse("annot", item.group))
+            groups.append(_join(db, project, item.group, asset))
         kinds, images, numbers, holes, lengths = zip(*columns, strict=True)
         start = np.zeros(len(new) + 1, np.int64)
         np.cumsum(lengths, out=start[1:])
@@ -251,6 +257,19 @@ def _places(
 
 # the annotations of a page share their project and a few assets
 _shown = functools.lru_cache(8192)(ids.show)
+
+
+def _join(db: Database, project: ProjectKey, group: str | None, asset: int) -> bytes | None:
+    """The group that an annotation of an asset joins. Raises :class:`ValidationError`."""
+    if group is None:
+        return None
+    joined = stored.join_group(db, project, ids.parse("annot", group), asset)
+    if joined is None:
+        raise ValidationError(
+            f"No object of the image has the group {group!r}.",
+            hint="A group is the id of the object's first annotation, on the same image.",
+        )
+    return joined
 
 
 def public(

@@ -221,6 +221,33 @@ def of_assets(db: Database, assets: Sequence[int]) -> list[AnnotationRow]:
     return [_row(each) for each in found]
 
 
+def join_group(db: Database, project: ProjectKey, group: bytes, asset: int) -> bytes | None:
+    """The group that a new part of an object joins, or None when the asset has no such object.
+
+    A group is named after the first annotation of an object, which becomes a member with the
+    second one, and is a name still when that first one is gone.
+    """
+    first = row(
+        db,
+        "SELECT seq, asset, grp FROM annotations WHERE project = ? AND id = ?",
+        (project.no, group),
+    )
+    if first is None:
+        others = row(
+            db,
+            "SELECT 1 FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
+            " WHERE x.asset = ? AND n.grp = ? LIMIT 1",
+            (asset, group),
+        )
+        return None if others is None else group
+    seq, of, joined = first
+    if of != asset:
+        return None
+    if joined is None:
+        db.execute("UPDATE annotations SET grp = ? WHERE seq = ?", (group, seq))
+    return joined or group
+
+
 def update(
     db: Database,
     at: AnnotationRow,
