@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from annotary import tfrecord
 from annotary.labelmap import LabelMapError, read_label_map, write_label_map
+from annotary.source import SourceFile
 from annotary.tfrecord import TFRecordError
 
 DATA = Path(__file__).parents[1] / "../shared/data"
@@ -330,3 +331,10 @@ def test_real_file() -> None:
             tfrecord.write_record(rewritten, payload)
     assert (images, boxes, len(names)) == (100, 273, 20)
     assert rewritten.getvalue() == path.read_bytes()
+
+
+@pytest.mark.parametrize("length", [0xFEFF, 0xFFFE, 0x8B1F])
+def test_a_length_that_looks_like_another_kind_of_file(length: int) -> None:
+    stream = io.BytesIO()
+    write_record(stream, bytes(length))
+    assert SourceFile("a.tfrecord", data=stream.getvalue()).buffer == stream.getvalue()

@@ -80,7 +80,10 @@ class SourceFile:
     @cached_property
     def buffer(self) -> Buffer:
         """The whole content, mapped when it is large. Raises :class:`SourceError`."""
-        return self._as_utf8(self._inflated(self._content()))
+        content = self._content()
+        if _may_mislead(content[:3]) and _is_tfrecord(content):
+            return content
+        return self._as_utf8(self._inflated(content))
 
     @property
     def head(self) -> bytes:
@@ -194,6 +197,19 @@ class SourceFile:
                 except UnicodeDecodeError as error:
                     raise encoding_error(bytes(content), error.start + 2, None) from None
         return content
+
+
+def _may_mislead(begin: bytes) -> bool:
+    """Whether these bytes say gzip or a byte order mark: the length of a TFRecord may, too."""
+    return begin.startswith(
+        (b"\x1f\x8b", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"\xef\xbb\xbf")
+    )
+
+
+def _is_tfrecord(content: Buffer) -> bool:
+    from annotary.tfrecord import looks_like_tfrecord
+
+    return looks_like_tfrecord(bytes(content[:12]), len(content))
 
 
 def encoding_error(data: bytes, at: int, line: int | None) -> SourceError:
