@@ -30,7 +30,8 @@ HERE = Path(__file__).parent
 def interpreter() -> Path:
     """The Python that has the public client."""
     python = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    with FileLock(ROOT / ".venv-datature.lock"):
+    ENVIRONMENT.mkdir(exist_ok=True)
+    with FileLock(ENVIRONMENT / "lock"):
         if not (ENVIRONMENT / "complete").exists():
             subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
             install = [str(python), "-m", "pip", "install", "-q", REQUIREMENT]

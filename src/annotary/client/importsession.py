@@ -130,12 +130,7 @@ class ImportSession:
             if target.upload is not None
         ]
         self._pending = []
-        send_all = getattr(self._transport, "upload_all", None)
-        if send_all is not None:
-            send_all(uploads)
-            return
-        for upload, content in uploads:
-            self._transport.upload(upload, content)
+        self._transport.upload_all(uploads)
 
     # --- what became of it ---------------------------------------------------------------------
 

@@ -135,8 +135,9 @@ class HttpTransport:
 
     def upload_all(self, uploads: Sequence[tuple[Upload, bytes | Path]]) -> None:
         """Send files, several at a time. Raises the first error once all that run have ended."""
-        if len(uploads) == 1:
-            self.upload(*uploads[0])
+        if len(uploads) < 2:
+            for target, data in uploads:
+                self.upload(target, data)
             return
         with ThreadPoolExecutor(_UPLOADS, "annotary-upload") as pool:
             futures = [pool.submit(self.upload, target, data) for target, data in uploads]

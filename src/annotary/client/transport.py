@@ -8,6 +8,7 @@ sharing objects.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlsplit
@@ -34,6 +35,9 @@ class Transport(Protocol):
 
     def upload(self, target: Upload, data: bytes | Path) -> None:
         """Send a file to where the engine wants it."""
+
+    def upload_all(self, uploads: Sequence[tuple[Upload, bytes | Path]]) -> None:
+        """Send several files; an error is raised once none is on its way any more."""
 
     def uploaded(self, project_id: str, session_id: str) -> None:
         """All files of an upload session have been sent."""
@@ -77,6 +81,11 @@ class LocalTransport:
         else:
             # an import that a power failure ends is not taken up again: its files may go with it
             blobs.put(key, data, durable=not key.startswith("imports/"))
+
+    def upload_all(self, uploads: Sequence[tuple[Upload, bytes | Path]]) -> None:
+        """Write one blob after the other."""
+        for target, data in uploads:
+            self.upload(target, data)
 
     def uploaded(self, project_id: str, session_id: str) -> None:
         """Take the files in."""

@@ -11,7 +11,8 @@ from annotary.errors import BadRequestError
 from annotary.model import Annotation, ObjectPage, Objects
 from annotary.service.annotations import public
 from annotary.service.part import ServicePart
-from annotary.store import annotations, assets, tags
+from annotary.store import annotations as stored
+from annotary.store import assets, tags
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -51,7 +52,7 @@ class ObjectService(ServicePart):
             project = self.project(db, request.project_id)
             known = {tag.no: tag for tag in tags.all_of(db, project)}
             numbers = assets.numbers_of(db, project, [each.id for each in page.data])
-            found = annotations.of_assets(db, numbers)
+            found = stored.of_assets(db, numbers)
         grouped: dict[bytes, list[Annotation]] = {}
         for each in found:
             if wanted.tags and known[each.tag].name not in wanted.tags:
