@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from tests.serving import serving
 
 from annotary import Client
 from annotary.routes import ROUTES
+from tests.serving import serving
 
 BOX = [[0.1, 0.1], [0.1, 0.5], [0.3, 0.5], [0.3, 0.1]]
 CHECKS = (
@@ -30,9 +30,7 @@ CONFIG = """\
 
 def test_every_route_is_described(http):
     document = http.get("/openapi.json").json()
-    described = {
-        op["operationId"] for item in document["paths"].values() for op in item.values()
-    }
+    described = {op["operationId"] for item in document["paths"].values() for op in item.values()}
     assert described == set(ROUTES)
     for item in document["paths"].values():
         for operation in item.values():

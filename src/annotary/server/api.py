@@ -27,11 +27,11 @@ from annotary.store.database import Database
 from annotary.store.keys import KeyRow
 
 # They start jobs, wait for them, or must not wait for another's write.
-_SLOW = frozenset({"exports.create", "imports.update", "operations.cancel"})
+_SLOW = frozenset({"exports.create", "imports.update", "operations.cancel", "multipart.complete"})
 # They read although they are POSTs.
-_READS = frozenset({"exports.plan"})
-# Their end is outside the store: files are removed once the rows are gone for good.
-_ALONE = frozenset({"uploads.cancel", "multipart.complete", "multipart.complete_part"})
+_READS = frozenset({"exports.plan", "multipart.complete_part"})
+# They remove files, which must wait until the rows are gone for good.
+_ALONE = frozenset({"uploads.cancel"})
 _WAITING_CALLS = 32
 
 _encode = msgspec.json.Encoder().encode

@@ -97,7 +97,7 @@ class Writer:
                         done.append((item, None, error))
         except BaseException as error:
             for item in batch:
-                if not item.future.done():
+                if item.future.running() or item.future.set_running_or_notify_cancel():
                     item.future.set_exception(error)
             return
         for item, answer, failed in done:

@@ -121,7 +121,9 @@ class AssetService(ServicePart):
     ) -> builtins.list[Asset]:
         names = {tag.no: tag.name for tag in tags.all_of(db, project)}
         image = self.service.links.image
-        return [assets.describe(db, project, a, image(a.blob, a.path, a.filename), names) for a in found]
+        return [
+            assets.describe(db, project, a, image(a.blob, a.path, a.filename), names) for a in found
+        ]
 
 
 def check_filename(name: str) -> None:

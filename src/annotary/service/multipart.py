@@ -22,6 +22,7 @@ from annotary.store.uploads import MultipartRow, SessionRow
 
 PART_BYTES = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
+_PATIENCE_MS = 2 * 24 * 3600 * 1000
 
 
 class MultipartService(ServicePart):
@@ -115,6 +116,13 @@ class MultipartService(ServicePart):
         """Whether a part is still waited for."""
         with self.store.read() as db:
             return uploads.has_multipart(db, bytes.fromhex(key.split("/")[1]))
+
+    def expire(self) -> None:
+        """Remove the parts of files that were never completed."""
+        with self.store.write() as db:
+            late = uploads.old_multiparts(db, ids.now_ms() - _PATIENCE_MS)
+        for found in late:
+            self._forget(found)
 
     # --- inside -------------------------------------------------------------------------------
 

@@ -139,6 +139,7 @@ class Service:
         """End sessions that waited too long for files, and drop answers nobody asks for again."""
         self.imports.expire()
         self.uploads.expire()
+        self.multipart.expire()
         with self.store.write() as db:
             keys.forget_answers(db, ids.now_ms() - _ANSWERS_KEPT_MS)
 

@@ -147,6 +147,7 @@ def delete(db: Database, project: ProjectKey) -> list[str]:
         "import_sessions",
         "operations",
         "upload_sessions",
+        "multipart_uploads",
     ):
         db.execute(f"DELETE FROM {table} WHERE project = ?", no)
     db.execute("DELETE FROM projects WHERE no = ?", no)

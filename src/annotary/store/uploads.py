@@ -85,6 +85,12 @@ def find_multipart(db: Database, project: ProjectKey, id_: bytes) -> MultipartRo
     return MultipartRow(*found)
 
 
+def old_multiparts(db: Database, before: int) -> list[MultipartRow]:
+    """Files in parts that were begun before a time (ms)."""
+    sql = "SELECT id, session, file, parts FROM multipart_uploads WHERE created < ?"
+    return [MultipartRow(*each) for each in rows(db, sql, (before,))]
+
+
 def delete_multipart(db: Database, id_: bytes) -> None:
     """Forget a file in parts."""
     db.execute("DELETE FROM multipart_uploads WHERE id = ?", (id_,))
