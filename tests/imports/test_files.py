@@ -297,3 +297,45 @@ def test_thousands_of_bytes_in_one_session(project: Project, home: Path) -> None
     assert {file.format for file in session.report.files} == {"pascal_voc"}
     # what was sent is not kept
     assert [path for path in (home / "blobs").rglob("*") if path.is_file()] == []
+
+
+# --- fifteen defects in one file ------------------------------------------------------------
+
+FIFTEEN = Path(__file__).parents[1] / "formats" / "coco" / "broken" / "fifteen"
+
+
+def test_fifteen_defects_are_told_in_one_run_each_with_its_line(project: Project) -> None:
+    sizes = json.loads((FIFTEEN.parents[1] / "images.json").read_text("utf-8"))
+    project.assets.register(
+        [{"filename": name, "width": w, "height": h} for name, (w, h) in sizes.items()]
+    )
+    session = project.annotations.create_import_session()
+    with pytest.raises(ImportFailedError) as caught, session:
+        session.add_path(FIFTEEN / "instances.json")
+    log = session.get_logs().logs
+    assert caught.value.total == len(log) == 15
+    assert {item.code for item in log} == {
+        "out-of-bounds",
+        "zero-area",
+        "negative-size",
+        "value-count",
+        "not-a-number",
+        "not-finite",
+        "unknown-category",
+        "unknown-image-id",
+        "duplicate-annotation-id",
+        "duplicate-image-id",
+        "missing-key",
+        "too-few-points",
+        "size-mismatch",
+        "unknown-image",
+        "syntax",
+    }
+    lines = [item.line for item in log]
+    assert None not in lines
+    assert len(set(lines)) == 15
+    assert all(item.message.startswith(f"At instances.json:{item.line}") for item in log)
+    assert all(item.hint for item in log)
+    report = session.report
+    assert report.records == report.rejected
+    assert len(project.annotations.list()) == 0
