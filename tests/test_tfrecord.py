@@ -336,5 +336,5 @@ def test_real_file() -> None:
 @pytest.mark.parametrize("length", [0xFEFF, 0xFFFE, 0x8B1F])
 def test_a_length_that_looks_like_another_kind_of_file(length: int) -> None:
     stream = io.BytesIO()
-    write_record(stream, bytes(length))
+    tfrecord.write_record(stream, bytes(length))
     assert SourceFile("a.tfrecord", data=stream.getvalue()).buffer == stream.getvalue()
