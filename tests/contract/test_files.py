@@ -187,3 +187,31 @@ def test_operations_of_others_are_not_there(client, project, image):
             ask(operation.id)
     with pytest.raises(errors.ConflictError):
         project.operations.cancel(operation.id)
+
+
+def test_rejects_come_back_as_a_file(project, image, tmp_path):
+    with project.annotations.create_import_session(on_error="skip", rejects=True) as session:
+        session.add_bytes(coco(4, bad=2), "bad.json")
+    names = session.download_rejects(tmp_path / "out")
+    assert len(names) == 1
+    held = json.loads((tmp_path / "out" / names[0]).read_text())
+    assert [each["id"] for each in held["annotations"]] == [2]
+    with project.annotations.create_import_session() as session:
+        session.add_bytes(coco(1), "good.json")
+    with pytest.raises(errors.AnnotaryError):
+        session.download_rejects(tmp_path / "none")
+
+
+def test_cancel_an_import(project):
+    data = coco(40_000, "big.png")
+    with project.annotations.create_import_session(background=True, create_assets=True) as session:
+        session.add_bytes(data, "big.json")
+    operation, *_ = project.operations.list()
+    try:
+        project.operations.cancel(operation.id)
+    except errors.ConflictError:
+        pytest.skip("the import had ended already")
+    done = project.operations.wait_until_done(operation.id, raise_exception_if=None)
+    assert done.status.overview == "Cancelled"
+    assert project.get_info().statistic.total_annotations == 0
+    assert session.status.overview == "Cancelled"

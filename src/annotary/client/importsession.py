@@ -200,7 +200,7 @@ class ImportSession:
             status=model.ConditionsPatch(
                 conditions=[model.Condition(condition=condition, status=status)]  # type: ignore[arg-type]
             ),
-            background=self._background if self._transport.local else None,
+            background=self._background,
         )
         self._found = self._transport.call(
             "imports.update",

@@ -19,6 +19,8 @@ from annotary.store import Store
 
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2048
+# a page of results is some milliseconds of work: short calls should not have to wait for it
+_SWITCH_SECONDS = 0.0005
 
 
 def run(home: Path, settings: Settings) -> None:
@@ -30,6 +32,7 @@ def run(home: Path, settings: Settings) -> None:
     host, port = listening.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     observing.set_up()
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
     def started() -> None:
         print(f"Annotary serves {home.absolute()} at {address}", flush=True)
