@@ -25,7 +25,7 @@ from annotary.batch import (
 )
 from annotary.dataset import ImageTable
 from annotary.format import Carries
-from annotary.geometry import corners, extents, spread, to_pixels
+from annotary.geometry import corners, extents, to_pixels
 from annotary.model import Loss
 
 _NUMBER = {name: number for number, name in enumerate(KIND_NAMES)}

@@ -7,11 +7,15 @@ wrong (usage, unknown names); 3 the store or the server failed.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+# numpy starts threads for linear algebra, of which nothing is done here
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 DATA_REFUSED, WRONG_CALL, FAILED = 1, 2, 3
 

@@ -10,7 +10,7 @@ import importlib
 from functools import cache
 from pathlib import Path
 
-from annotary.errors import BadRequestError
+from annotary.errors import BadRequestError, InternalServerError
 from annotary.format import Format
 
 
@@ -31,7 +31,13 @@ def get(name: str) -> Format:
             hint=(f"Did you mean {' or '.join(near)}? " if near else "")
             + f"Known: {', '.join(names())}.",
         )
-    found = importlib.import_module(f"annotary.formats.{name}").FORMAT
+    try:
+        found = importlib.import_module(f"annotary.formats.{name}").FORMAT
+    except Exception as error:
+        raise InternalServerError(
+            f"The format {name} cannot be loaded: {type(error).__name__}: {error}.",
+            hint="Install Annotary again; if a package is named, install that.",
+        ) from error
     assert isinstance(found, Format)
     return found
 
