@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 import zipfile
 from contextlib import suppress
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -377,13 +378,23 @@ def test_xml_with_entities(server, project, data):
     assert "root:" not in str(session.get_logs())
 
 
-def test_answers_to_faults_say_nothing_of_the_inside(http, server, project, monkeypatch):
-    """What nobody foresaw is a 500 with the number of the request, and no trace."""
-    broken = server.home / "blobs" / "assets"
-    answer = http.get(f"/projects/{project.id}/annotations?page=bm90")
-    assert answer.status_code in {200, 400}
-    assert "Traceback" not in answer.text
-    assert str(broken) not in answer.text
+def test_answers_to_faults_say_nothing_of_the_inside(tmp_path):
+    """What nobody foresaw is a 500 with the number of the request; the log has the rest."""
+    with serving(tmp_path / "home") as server:
+        with sqlite3.connect(server.home / "annotary.db") as db:
+            db.execute("ALTER TABLE tags RENAME TO gone")
+        db.close()
+        headers = {"Secret-Key": server.key, "X-Request-Id": "find-me"}
+        url = f"{server.address}/workspace/projects"
+        answer = httpx.post(url, json={"name": "x"}, headers=headers)
+        assert answer.status_code == 500
+        assert answer.json()["code"] == "InternalServerError"
+        assert "find-me" in answer.json()["hint"]
+        for secret in ("Traceback", "tags", "sqlite", str(server.home), ".py"):
+            assert secret not in answer.text
+        (line,) = [x for x in server.log().splitlines() if '"level":"error"' in x]
+        assert "find-me" in line
+        assert "no such table" in line
 
 
 # --- rates ----------------------------------------------------------------------------------------

@@ -125,6 +125,14 @@ def test_idempotency_key(http, project):
     assert http.post(url, json=body, headers={"Idempotency-Key": "three"}).status_code == 200
 
 
+def test_idempotency_key_of_a_deletion(http, project):
+    (made,) = make(http, project)
+    url = f"/projects/{project.id}/annotations/{made['id']}"
+    answers = [http.delete(url, headers={"Idempotency-Key": "d"}) for _ in range(2)]
+    assert answers[0].json() == answers[1].json() == {"deleted": True, "id": made["id"]}
+    assert http.delete(url).status_code == 404
+
+
 def test_idempotency_key_of_an_export(http, project):
     make(http, project)
     url = f"/projects/{project.id}/annotationexports"

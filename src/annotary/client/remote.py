@@ -1,7 +1,8 @@
 """The remote door: the same calls over HTTP.
 
 Calls are tried again when the server is out of reach or busy, at most three more times. What
-creates something carries an ``Idempotency-Key``, so that a repeat cannot create it twice.
+writes carries an ``Idempotency-Key``, so that a repeat cannot do it twice and gets the first
+answer, should that have been lost on the way.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class HttpTransport:
         if shape.has_body and request.body is not None:
             content = msgspec.json.encode(request.body)
             headers["Content-Type"] = "application/json"
-        if entry.method == "POST":
+        if entry.method != "GET":
             headers["Idempotency-Key"] = uuid.uuid4().hex
         url = f"{self._endpoint}{shape.path(request)}"
 

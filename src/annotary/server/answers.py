@@ -1,7 +1,7 @@
-"""Answers that are given again: a repeated POST with the same ``Idempotency-Key``.
+"""Answers that are given again: a repeated write with the same ``Idempotency-Key``.
 
-The answer is kept in the transaction of the write itself, so that a repeat after a crash finds
-either both or neither.
+What a POST has created is kept in the transaction that created it, so that a repeat after a
+crash finds either both or neither.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class Api:
         self._access.allow_project(key, request)
         repeat = None
         header = exchange.headers.get(b"idempotency-key")
-        if header and route.method == "POST":
+        if header and route.method != "GET":
             repeat = Repeat(key.id, header, route.method, exchange.raw_path, body)
         base = exchange.base
 

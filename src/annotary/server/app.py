@@ -11,7 +11,12 @@ from contextlib import suppress
 
 from starlette.responses import FileResponse
 
-from annotary.errors import AnnotaryError, InternalServerError
+from annotary.errors import (
+    AnnotaryError,
+    InternalServerError,
+    ServiceUnavailableError,
+    StoreError,
+)
 from annotary.routes import Nothing
 from annotary.server import openapi
 from annotary.server.access import Access
@@ -97,12 +102,9 @@ class App:
                 reply = await self._reply(exchange)
             except AnnotaryError as error:
                 if error.status >= 500:
-                    log.error(
-                        error.message,
-                        extra={"fields": {"request": request_id.decode()}},
-                        exc_info=error,
-                    )
-                reply = error_reply(error)
+                    fields = {"request": request_id.decode(), "route": exchange.name}
+                    log.error(error.message, extra={"fields": fields}, exc_info=error)
+                reply = error_reply(self._outward(error, request_id))
             if isinstance(reply, FileResponse):
                 reply.raw_headers.extend(more)
                 await reply(scope, receive, sending)
@@ -115,10 +117,7 @@ class App:
             log.error("a request failed", extra={"fields": fields}, exc_info=error)
             if begun:
                 raise  # too late for an answer: the connection is cut
-            fault = InternalServerError(
-                "Something went wrong in the server.",
-                hint=f"Its log says more, under {request_id.decode()}.",
-            )
+            fault = _fault(request_id)
             await error_reply(fault).send(sending, more)
         finally:
             seconds = time.perf_counter() - begin
@@ -134,6 +133,16 @@ class App:
                     "ms": round(seconds * 1000, 2),
                 }
             )
+
+    def _outward(self, error: AnnotaryError, request_id: bytes) -> AnnotaryError:
+        """An error as callers may see it: without the names of this machine's folders."""
+        if isinstance(error, StoreError):
+            return _fault(request_id)
+        if str(self._service.store.home) in error.message:
+            return ServiceUnavailableError(
+                "The store is being written to by another process.", hint="Try again later."
+            )
+        return error
 
     async def _reply(self, exchange: Exchange) -> Reply | FileResponse:
         if exchange.path.startswith(PREFIX):
@@ -198,3 +207,10 @@ class App:
             except AnnotaryError:
                 log.exception("sweeping failed")
             await asyncio.sleep(_SWEEP_SECONDS)
+
+
+def _fault(request_id: bytes) -> InternalServerError:
+    return InternalServerError(
+        "Something went wrong in the server.",
+        hint=f"Its log says more, under {request_id.decode()}.",
+    )

@@ -205,14 +205,15 @@ class ImportService(ServicePart):
 
     def expire(self) -> None:
         """End the sessions whose files have not come in time, and remove what ended ones left."""
+        folder = self.store.blobs.root / "imports"
+        # listed before the sessions are: a folder that is made meanwhile is not in the list
+        folders = list(folder.iterdir()) if folder.is_dir() else []
         with self.store.write() as db:
-            waiting = imports.waiting(db)
-            late = [each for each in waiting if each.expiry < ids.now_ms()]
+            late = [each for each in imports.waiting(db) if each.expiry < ids.now_ms()]
             for session in late:
                 imports.set_status(db, session, "Errored", "The session expired; nothing was done.")
             kept = {each.hex() for each in imports.open_ids(db)}
-        folder = self.store.blobs.root / "imports"
-        for found in folder.iterdir() if folder.is_dir() else ():
+        for found in folders:
             if found.name not in kept:
                 shutil.rmtree(found, ignore_errors=True)
 
