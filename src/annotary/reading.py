@@ -61,6 +61,7 @@ class ProblemLog:
         self.warnings = 0
         self.first: list[Problem] = []
         self._memory: list[Problem] = []
+        self._file = 0
         self._spool: Any = None
         self._encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 
@@ -78,6 +79,19 @@ class ProblemLog:
             data = self._encode(self._memory)
             self._spool.write(len(data).to_bytes(8, "little") + data)
             self._memory = []
+            self._file = 0
+
+    def end_file(self) -> None:
+        """Put the problems of the file that has just been read in the order of its lines.
+
+        A file with so many that some wait on disk already keeps the order they were found in.
+        """
+        new = self._memory[self._file :]
+        # what a file says of its companion (a broken class list) stays where it was said
+        files = {name: at for at, name in enumerate(dict.fromkeys(p.file for p in new))}
+        new.sort(key=lambda p: (files[p.file], p.location.line or 0))
+        self._memory[self._file :] = new
+        self._file = len(self._memory)
 
     def __iter__(self) -> Iterator[Problem]:
         if self._spool is not None:
@@ -344,6 +358,7 @@ class Reading:
                 companion.close()
 
     def _read_one(self, found: Recognised) -> None:
+        self.log.end_file()
         source = found.source
         if found.companion:
             self.reports.append(
@@ -364,6 +379,7 @@ class Reading:
             reading.rows.lost_places = []
         self.receiver.begin_file(reading)
         reading.read()
+        self.log.end_file()
         if self.rejects is not None and reading.rows.lost_places:
             write_rejects(source, found.format, reading.rows.lost_places, self.rejects)
         if reading.broken:
