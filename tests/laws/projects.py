@@ -17,12 +17,13 @@ from annotary.exporting import ExportTag
 from annotary.model import Skeleton
 
 STEMS = ("image", "a b", "ü", unicodedata.normalize("NFD", "ü"), "臉書", "v1.2", "50%", "a%20b",
-         "it's", "x,y;z", "no #1", "#frame", "say \"hi\"", "a&b<c>", "train", "(1)", "A b", "000")  # fmt: skip
+         "it's", "x,y;z", "no #1", "#frame", "say \"hi\"", "a&b<c>", "train", "(1)",
+         "A b", "000")  # fmt: skip
 ENDINGS = (".png", ".jpg", ".JPG", ".tif")
 FOLDERS = ("", "", "", "day 1/", "über/sub.d/", "images/")
 SIZES = ((400, 200), (1, 1), (7, 5), (640, 480), (4000, 3000), (30, 20_000), (333, 77))
-TAGS = ("dog", "traffic light", "狗", "a,b;c", 'quo"te', "it's", "x<y>&z", "1", "Straße", "a/b", "50%",
-        "loc #1", "[box]", "tail:wag", "person")  # fmt: skip
+TAGS = ("dog", "traffic light", "狗", "a,b;c", 'quo"te', "it's", "x<y>&z", "1", "Straße", "a/b",
+        "50%", "loc #1", "[box]", "tail:wag", "person")  # fmt: skip
 POINTS = ["nose", "left ear", "tail"]
 EDGES = [(0, 1), (1, 2)]
 
