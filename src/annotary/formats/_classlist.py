@@ -20,7 +20,7 @@ NAMES = "yolo-names"
 DATA = "yolo-data"
 ADVICE = "classes.txt, obj.names, _darknet.labels or data.yaml"
 
-_MARKUP_LIMIT = 1_000_000
+_JSON = re.compile(rb'\s*(?:\{\s*["}]|\[\s*[\[{"\]0-9-])|\s*[\[{]\s*$')
 _LIST_NAME = re.compile(
     r"(?:.*[._-])?(?:classes|class[_-]?names|class[_-]?list|labels)\.txt|obj\.names\.txt", re.I
 )
@@ -68,13 +68,8 @@ def _is_markup(source: SourceFile) -> bool:
     """Whether the text is JSON or XML; a class may be called ``[box]``."""
     if source.first == b"<":
         return source.head.lstrip()[1:2].isalpha() or source.head.lstrip()[1:2] in (b"?", b"!")
-    if source.first not in (b"{", b"[") or source.raw_size > _MARKUP_LIMIT:
-        return source.first in (b"{", b"[")
-    try:
-        msgspec.json.decode(bytes(source.buffer))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return True
+    # judged by its beginning, since broken JSON is JSON all the same
+    return _JSON.match(source.head) is not None
 
 
 def _is_numbers(head: bytes) -> bool:
