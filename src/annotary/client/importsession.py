@@ -15,6 +15,7 @@ from annotary.errors import BadRequestError, ImportFailedError, NotFoundError
 
 _PER_CALL = 1000
 _POLL_SECONDS = 1.0
+_LOCAL_POLL_SECONDS = 0.05
 
 
 class ImportSession:
@@ -143,6 +144,7 @@ class ImportSession:
 
         end = time.monotonic() + timeout
         pause = 0.01
+        longest = _LOCAL_POLL_SECONDS if self._transport.local else _POLL_SECONDS
         while True:
             found = self.refresh()
             if self.on_progress is not None:
@@ -152,7 +154,7 @@ class ImportSession:
             if time.monotonic() >= end:
                 return False
             time.sleep(pause)
-            pause = min(pause * 2, _POLL_SECONDS)
+            pause = min(pause * 2, longest)
         if found.status.overview != "Finished":
             self._raise()
         return True

@@ -323,67 +323,67 @@ def scan(
     one object stand together, and ``record`` numbers the objects.
     """
     counter = 0
-    begin = 0
     step = 500
+    place = {asset: i for i, asset in enumerate(assets)}
     pending: list[Any] = []
     for begin in range(0, len(assets), step):
         part = assets[begin : begin + step]
-        place = {asset: begin + i for i, asset in enumerate(part)}
         marks = ",".join("?" * len(part))
+        # the order is that of the index: nothing is sorted, neither there nor here, where assets
+        # were added in the order of their names
         found = rows(
             db,
             "SELECT x.asset, n.seq, n.tag, n.kind, n.hole, n.grp, n.geometry, n.extra"
-            " FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
-            f" WHERE x.asset IN ({marks})",
+            " FROM asset_annotations x CROSS JOIN annotations n ON n.seq = x.seq"
+            f" WHERE x.asset IN ({marks}) ORDER BY x.asset, x.seq",
             part,
         )
-        found.sort(key=lambda r: (place[r[0]], r[1]))
-        pending += [(place[r[0]], *r[1:]) for r in found]
+        if any(a > b for a, b in itertools.pairwise(part)):
+            found.sort(key=lambda r: place[r[0]])
+        pending += found
         if len(pending) >= batch_rows:
-            batch = _columns(pending, tags, counter)
+            batch = _columns(pending, place, tags, counter)
             counter = int(batch.record[-1]) + 1
             yield batch
             pending = []
     if pending:
-        yield _columns(pending, tags, counter)
+        yield _columns(pending, place, tags, counter)
 
 
-def _columns(found: list[Any], tags: dict[int, int], counter: int) -> AnnotationBatch:
-    found = _together(found)
-    image, _, tag, kind, hole, grp, geometry, extra = zip(*found, strict=True)
-    lengths = np.array([0 if g is None else len(g) // 8 for g in geometry], np.int64)
-    start: Ints = np.zeros(len(found) + 1, np.int64)
-    np.cumsum(lengths, out=start[1:])
-    coords = np.frombuffer(b"".join([g for g in geometry if g is not None]), "<f8").astype(
-        np.float64
-    )
-    images = np.array(image, np.int32)
-    new = np.ones(len(found), np.bool_)
-    for i in range(1, len(found)):
-        if grp[i] is not None and grp[i] == grp[i - 1] and images[i] == images[i - 1]:
-            new[i] = False
-    record = np.cumsum(new) - 1 + counter
+def _columns(
+    found: list[Any], place: dict[int, int], tags: dict[int, int], counter: int
+) -> AnnotationBatch:
+    asset, _, tag, kind, hole, grp, geometry, extra = zip(*_together(found), strict=True)
+    n = len(found)
+    start: Ints = np.zeros(n + 1, np.int64)
+    np.cumsum([0 if g is None else len(g) // 8 for g in geometry], out=start[1:])
+    joined = b"".join([g for g in geometry if g is not None])
+    objects = zip(asset, grp, strict=True)
+    new = [True] + [b[1] is None or a != b for a, b in itertools.pairwise(objects)]
     return AnnotationBatch(
         np.array(kind, np.uint8),
-        images,
+        np.array([place[a] for a in asset], np.int32),
         np.array([tags[t] for t in tag], np.int32),
         start,
-        coords,
-        record.astype(np.int64),
+        np.frombuffer(joined, "<f8").astype(np.float64),
+        np.cumsum(new) - 1 + counter,
         np.array(hole, np.bool_),
-        np.zeros(len(found), np.int64),
+        np.zeros(n, np.int64),
         {i: _extra.decode(e) for i, e in enumerate(extra) if e is not None},
     )
 
 
 def _together(found: list[Any]) -> list[Any]:
     """Rows with the parts of each object side by side, at the place of the first of them."""
-    if not any(each[5] is not None for each in found):
-        return found
     first: dict[tuple[int, bytes], int] = {}
-    keyed = []
-    for each in found:
-        order = each[1] if each[5] is None else first.setdefault((each[0], each[5]), each[1])
-        keyed.append((each[0], order, each))
-    keyed.sort(key=lambda k: (k[0], k[1], k[2][1]))
-    return [each for _, _, each in keyed]
+    before = None
+    apart = False
+    for at, each in enumerate(found):
+        key = None if each[5] is None else (each[0], each[5])
+        if key is not None and key != before:
+            apart = apart or first.setdefault(key, at) != at
+        before = key
+    if not apart:
+        return found
+    order = [at if each[5] is None else first[each[0], each[5]] for at, each in enumerate(found)]
+    return [found[at] for at in sorted(range(len(found)), key=order.__getitem__)]
