@@ -58,8 +58,8 @@ def ring_areas(coords: Floats, start: Ints) -> Floats:
         y = ys - np.repeat(ys[at], counts[filled])
         cross = np.zeros(len(x))
         cross[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
-    cross[at + counts[filled] - 1] = 0.0
-    out[filled] = np.abs(np.add.reduceat(cross, at)) / 2.0
+        cross[at + counts[filled] - 1] = 0.0
+        out[filled] = np.abs(np.add.reduceat(cross, at)) / 2.0
     return out
 
 
@@ -111,17 +111,21 @@ def corners(boxes: Floats) -> Floats:
 def circle(cx: float, cy: float, rx: float, ry: float, angle: float = 0.0) -> list[float]:
     """An ellipse as a ring of 32 points, flat; ``angle`` in radians, clockwise on screen."""
     t = np.arange(32) * (2 * np.pi / 32)
-    x, y = rx * np.cos(t), ry * np.sin(t)
-    c, s = np.cos(angle), np.sin(angle)
-    flat: list[float] = np.column_stack([cx + x * c - y * s, cy + x * s + y * c]).ravel().tolist()
+    # numbers that are not finite give points that are not, which the checks tell
+    with np.errstate(invalid="ignore", over="ignore"):
+        x, y = rx * np.cos(t), ry * np.sin(t)
+        c, s = np.cos(angle), np.sin(angle)
+        points = np.column_stack([cx + x * c - y * s, cy + x * s + y * c])
+    flat: list[float] = points.ravel().tolist()
     return flat
 
 
 def rotate(points: list[float], cx: float, cy: float, degrees: float) -> list[float]:
     """Flat points turned clockwise on screen (y down) about (cx, cy)."""
-    angle = np.deg2rad(degrees)
-    c, s = np.cos(angle), np.sin(angle)
-    xy = np.asarray(points, np.float64).reshape(-1, 2) - (cx, cy)
-    turned = np.column_stack([cx + xy[:, 0] * c - xy[:, 1] * s, cy + xy[:, 0] * s + xy[:, 1] * c])
+    with np.errstate(invalid="ignore", over="ignore"):
+        angle = np.deg2rad(degrees)
+        c, s = np.cos(angle), np.sin(angle)
+        x, y = (np.asarray(points, np.float64).reshape(-1, 2) - (cx, cy)).T
+        turned = np.column_stack([cx + x * c - y * s, cy + x * s + y * c])
     flat: list[float] = turned.ravel().tolist()
     return flat

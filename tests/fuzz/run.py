@@ -118,14 +118,21 @@ def verdict(files: Sequence[SourceFile], sizes: dict[str, tuple[int, int]] | Non
         return "crash: " + "".join(traceback.format_exc(limit=-3))
     except Exception:
         return "crash: " + "".join(traceback.format_exc(limit=-3))
+    lined = {each.name for each in files if not _has_no_lines(each)}
     for problem in found.reading.log:
-        wrong = _unclear(problem)
+        wrong = _unclear(problem, problem.file in lined)
         if wrong:
             return wrong
     return ""
 
 
-def _unclear(problem: Problem) -> str:
+def _has_no_lines(source: SourceFile) -> bool:
+    """Whether the file is binary, or in an encoding that makes it look so."""
+    data = source._data or b""
+    return b"\0" in data or data.startswith((b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"\x89PNG"))
+
+
+def _unclear(problem: Problem, lined: bool) -> str:
     if problem.code not in RULES:
         return f"unknown code {problem.code}"
     rule = RULES[problem.code]
@@ -135,7 +142,7 @@ def _unclear(problem: Problem) -> str:
             if name not in filled:
                 return f"{problem.code} does not say {name}: {problem.text}"
     place = problem.location
-    if problem.code not in WHOLE_FILE and place.line is None and not place.pointer:
+    if lined and problem.code not in WHOLE_FILE and place.line is None and not place.pointer:
         return f"not located: {problem.text}"
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import suppress
@@ -306,6 +307,14 @@ def broken(source: SourceFile) -> SourceError:
     """The fault of a document that is no JSON from some place on."""
     document = source.json
     if document is None or document.error is None:
+        # the index passes over what it need not understand
+        try:
+            json.loads(bytes(source.buffer))
+        except json.JSONDecodeError as error:
+            at = Location(error.lineno, error.colno)
+            return SourceError("syntax", at, kind="JSON", detail=error.msg, advice=BROKEN)
+        except (ValueError, RecursionError):
+            pass
         return SourceError("syntax", kind="JSON", detail="it cannot be read", advice=BROKEN)
     at = Location(*document.position(document.error.offset))
     return SourceError("syntax", at, kind="JSON", detail=document.error.detail, advice=BROKEN)

@@ -196,7 +196,7 @@ def _read_meta(source: SourceFile) -> Meta:
             edges = [
                 (ids.index(e["src"]), ids.index(e["dst"]))
                 for e in doc.optional_list(config.get("edges"))
-                if isinstance(e, dict) and e.get("src") in nodes and e.get("dst") in nodes
+                if isinstance(e, dict) and e.get("src") in ids and e.get("dst") in ids
             ]
             skeletons[title] = (ids, names, edges)
     return Meta(titles, skeletons)
