@@ -150,7 +150,7 @@ class MaskBound(Wire):
 Bound = list[Point] | MaskBound
 
 
-class Annotation(Wire):
+class Annotation(Wire, gc=False):
     """One annotation.
 
     ``bound`` by ``bound_type``: Rectangle: four corners (xmin,ymin) (xmin,ymax) (xmax,ymax)

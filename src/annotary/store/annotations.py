@@ -24,7 +24,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _MERGE_ROWS = 1_000_000
 
 
-class AnnotationRow(msgspec.Struct):
+class AnnotationRow(msgspec.Struct, gc=False):
     """One annotation as it is stored, with its asset's id and size and its tag's number."""
 
     seq: int
