@@ -42,18 +42,21 @@ def new_ids(count: int) -> list[bytes]:
             _counter = int.from_bytes(os.urandom(6), "big") & ((1 << (_COUNTER_BITS - 1)) - 1)
         ms, first = _last_ms, _counter
         _counter += count
-    noise = os.urandom(4 * count)
     head = ms << 16 | 0x7000
-    ids = []
-    for i in range(count):
-        counter = first + i
+    if count == 1:
         # 12 bits beside the version, 30 below the variant
-        high = head | (counter >> 30)
-        low = (2 << 62) | ((counter & 0x3FFFFFFF) << _RANDOM_BITS)
-        ids.append(
-            high.to_bytes(8, "big") + (low >> 32).to_bytes(4, "big") + noise[4 * i : 4 * i + 4]
-        )
-    return ids
+        high, low = head | (first >> 30), (2 << 30) | (first & 0x3FFFFFFF)
+        return [high.to_bytes(8, "big") + low.to_bytes(4, "big") + os.urandom(4)]
+    import numpy as np  # here: the package is loaded without it
+
+    counter = np.arange(first, first + count, dtype=np.int64)
+    parts = np.empty((count, 4), ">u4")
+    parts[:, 0] = head >> 32
+    parts[:, 1] = (head & 0xFFFFFFFF) | (counter >> 30)
+    parts[:, 2] = (2 << 30) | (counter & 0x3FFFFFFF)
+    parts[:, 3] = np.frombuffer(os.urandom(4 * count), ">u4")
+    raw = parts.tobytes()
+    return [raw[at : at + 16] for at in range(0, 16 * count, 16)]
 
 
 def new_id() -> bytes:
