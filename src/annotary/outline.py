@@ -53,7 +53,8 @@ def _flat_rows(x0: Ints, y0: Ints, x1: Ints, y1: Ints, column: Ints) -> Ints:
     step = 5 * column + 2 - x0
     here = np.trunc(y0 + slope * step + 0.5)
     there = np.trunc(y0 + slope * (step + 1) + 0.5)
-    return np.minimum(here, there).astype(np.int64)
+    rows: Ints = np.minimum(here, there).astype(np.int64)
+    return rows
 
 
 def _steep_rows(x0: Ints, y0: Ints, x1: Ints, y1: Ints, column: Ints) -> Ints:
@@ -63,7 +64,8 @@ def _steep_rows(x0: Ints, y0: Ints, x1: Ints, y1: Ints, column: Ints) -> Ints:
 
     def passed(step: Ints) -> Mask:
         x = np.trunc(x0 + slope * step + 0.5)
-        return np.where(rising, x >= 5 * column + 3, x <= 5 * column + 2)
+        beyond: Mask = np.where(rising, x >= 5 * column + 3, x <= 5 * column + 2)
+        return beyond
 
     # Solve, then mend the rounding: the first step that is past the line.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -75,7 +77,8 @@ def _steep_rows(x0: Ints, y0: Ints, x1: Ints, y1: Ints, column: Ints) -> Ints:
         step -= early
     while (late := usable & (step < y1 - y0) & ~passed(step)).any():
         step += late
-    return y0 + step - 1
+    rows: Ints = y0 + step - 1
+    return rows
 
 
 def trace(mask: Mask) -> list[tuple[Ints, list[Ints]]]:
