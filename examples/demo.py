@@ -53,9 +53,7 @@ def draw_pictures(folder: Path, count: int = 12, seed: int = 7) -> dict[str, obj
             )
         name = f"shapes-{image_id:02}.png"
         picture.save(folder / name)
-        coco["images"].append(
-            {"id": image_id, "file_name": name, "width": width, "height": height}
-        )
+        coco["images"].append({"id": image_id, "file_name": name, "width": width, "height": height})
     return dict(coco)
 
 
@@ -72,7 +70,8 @@ def main() -> None:
     with project.annotations.create_import_session() as session:
         session.add_path(source)
     report = session.report
-    print(f"2. Imported {report.committed} of {report.records} records as {report.files[0].format}.")
+    found = report.files[0].format
+    print(f"2. Imported {report.committed} of {report.records} records as {found}.")
 
     print("3. The first annotations in the store:")
     for annotation in project.annotations.list(pagination={"limit": 3}).data:

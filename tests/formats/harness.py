@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Collected:
     def receive(self, file: FileReading, batch: AnnotationBatch) -> None:
         self.batches.append(batch)
         starts = batch.objects().tolist()
-        for begin, end in zip(starts, starts[1:], strict=False):
+        for begin, end in pairwise(starts):
             self.objects.append(describe(batch, begin, end, self.images.names, file.rows.tag_names))
 
     def end_file(self, file: FileReading) -> None:
