@@ -14,6 +14,7 @@ from typing import Any
 from environments import WORK
 from measure import Measurement, RunFailedError, run
 
+OUT = WORK / "out"
 SECONDS_EACH = 30
 """After so long, and `FEWEST` runs, a slow contestant is let off the remaining rounds."""
 FEWEST = 3
@@ -69,23 +70,26 @@ class Outcome:
 def race(title: str, contestants: list[Contestant], rounds: int) -> list[Outcome]:
     """Run A B C A B C ...; the output of each contestant's first run is checked."""
     outcomes = [Outcome(each.name, each.peer, each.note) for each in contestants]
+    shutil.rmtree(OUT, ignore_errors=True)
     for number in range(rounds):
         for contestant, outcome in zip(contestants, outcomes, strict=True):
             enough = len(outcome.wall) >= FEWEST and sum(outcome.wall) > SECONDS_EACH
             if outcome.failure or enough:
                 continue
             try:
-                _once(contestant, outcome, checked=number == 0)
+                _once(contestant, outcome, number)
             except RunFailedError as error:
                 outcome.failure = str(error)
             state = outcome.failure or f"{outcome.wall[-1]:8.2f} s {outcome.anonymous[-1]:7.0f} MB"
             print(f"  {title:<28} {number + 1}/{rounds} {outcome.name:<16} {state}", flush=True)
+    shutil.rmtree(OUT, ignore_errors=True)
     return outcomes
 
 
-def _once(contestant: Contestant, outcome: Outcome, *, checked: bool) -> None:
-    out = WORK / "out" / contestant.peer
-    shutil.rmtree(out, ignore_errors=True)
+def _once(contestant: Contestant, outcome: Outcome, number: int) -> None:
+    # Every run has a folder of its own, and none is removed before all are done: a file system
+    # is slow to make files where it has just removed some.
+    out = OUT / f"{contestant.name.replace(' ', '-')}-{number}"
     out.mkdir(parents=True)
     if contestant.prepare:
         contestant.prepare(out)
@@ -98,5 +102,5 @@ def _once(contestant: Contestant, outcome: Outcome, *, checked: bool) -> None:
     outcome.cpu.append(done.cpu)
     outcome.anonymous.append(done.anonymous)
     outcome.resident.append(done.resident)
-    if checked and contestant.check:
+    if number == 0 and contestant.check:
         outcome.check = contestant.check(out, done)
