@@ -6,7 +6,9 @@ wrong (usage, unknown names); 3 the store or the server failed.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +18,8 @@ import click
 
 # numpy starts threads for linear algebra, of which nothing is done here
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# what is left when the process ends need not be looked through for garbage
+atexit.register(gc.freeze)
 
 DATA_REFUSED, WRONG_CALL, FAILED = 1, 2, 3
 
