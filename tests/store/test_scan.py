@@ -33,7 +33,7 @@ def batch_of(rows: list[tuple[int, int | None]], numbers: list[int], tag: int) -
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, ASSETS - 1), st.none() | st.integers(0, 2)), max_size=40

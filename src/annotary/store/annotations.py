@@ -381,7 +381,7 @@ def _together(found: list[Any]) -> list[Any]:
     for at, each in enumerate(found):
         key = None if each[5] is None else (each[0], each[5])
         if key is not None and key != before:
-            apart = apart or first.setdefault(key, at) != at
+            apart |= first.setdefault(key, at) != at
         before = key
     if not apart:
         return found
