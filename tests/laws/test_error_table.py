@@ -17,6 +17,9 @@ from tests.laws.error_table import (
     write,
 )
 
+# measured once, not once a worker
+pytestmark = pytest.mark.xdist_group("error-table")
+
 
 @pytest.fixture(scope="module")
 def errors() -> dict[str, dict[str, Error]]:
