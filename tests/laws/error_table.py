@@ -53,7 +53,7 @@ def random_set(kind: str) -> Project:
     rng = np.random.default_rng(7)
     sizes = {
         f"{i:03}.jpg": (int(w), int(h))
-        for i, (w, h) in enumerate(rng.integers(40, 6000, (RANDOM_IMAGES, 2)))
+        for i, (w, h) in enumerate(rng.integers(40, 2000, (RANDOM_IMAGES, 2)))
     }
     boxes: dict[str, list[tuple[float, ...]]] = {name: [] for name in sizes}
     names = list(sizes)
