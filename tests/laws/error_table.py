@@ -217,7 +217,7 @@ def page(found: dict[str, dict[str, Error]]) -> str:
         "How far a coordinate moves, in pixels, from COCO to a format and back to COCO: the",
         "largest move of all corners and points. `python tests/laws/error_table.py` measures it,",
         f"on the running examples of the formats' pages and on {RANDOM_BOXES:,} random shapes on",
-        f"{RANDOM_IMAGES} images of 40 to 6,000 pixels. – : the format has no such shapes.",
+        f"{RANDOM_IMAGES} images of 40 to 2,000 pixels. – : the format has no such shapes.",
         "A file that does not say its unit and has no number above 2 is read as fractions: shapes",
         "in the first pixels of an image, alone in their file, need a format that says its unit.",
         "",
