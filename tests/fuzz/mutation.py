@@ -14,16 +14,18 @@ Mutation = Callable[[random.Random, bytes], bytes]
 TOKENS = (
     "", "0", "-1", "1", "0.5", "1.5", "nan", "NaN", "inf", "-Infinity", "1e400", "1e-400", "0,5",
     "1 2",
-    "99999999999999999999", "2147483648", "-0.0", "null", "true", "abc", "\"", "'", "[]", "{}", "[[",
+    "99999999999999999999", "2147483648", "-0.0", "null", "true", "abc", "\"", "'", "[]", "{}",
+    "[[",
     "</a>", "<a>", "&", "&amp;", "\x00", "\ufeff", "\u2028", "é", "臉", "..", "/", "\\", "%zz",
     "#frame=3",
     "0x10", "1_000", "+5", ".5", "5.", "--", ",", ";", "\t", "\r", "\n", "\n\n",
     "a" * 300, "9" * 400,
 )  # fmt: skip
 JUNK: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, 1e308, 10**30, -(10**30), "", "abc", "1", "nan", "é", [], {}, [[]],
-    [None], [1], [1, 2, 3], [1, 2, 3, 4], ["a"], {"a": 1}, {"size": [1, 1], "counts": "0"},
-    [[1, 2, 3, 4, 5]], [[-5, 1, 1e9, 2, 3, 4]], {"size": [3, 3], "counts": [1, 2, 3]}, "Infinity", "\ud800", "x" * 300,
+    None, True, False, 0, -1, 1.5, 1e308, 10**30, -(10**30), "", "abc", "1", "nan", "é", [], {},
+    [[]], [None], [1], [1, 2, 3], [1, 2, 3, 4], ["a"], {"a": 1}, {"size": [1, 1], "counts": "0"},
+    [[1, 2, 3, 4, 5]], [[-5, 1, 1e9, 2, 3, 4]], {"size": [3, 3], "counts": [1, 2, 3]}, "Infinity",
+    "\ud800", "x" * 300,
 )  # fmt: skip
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORD = re.compile(rb"[^\s,;:<>\[\]{}\"'=]+")
@@ -176,7 +178,8 @@ def xml_tree(rng: random.Random, data: bytes) -> bytes:
 
 BYTES: tuple[Mutation, ...] = (flip, cut, remove, double, insert)
 TEXT: tuple[Mutation, ...] = (
-    *BYTES, _instead(_NUMBER), _instead(_NUMBER), _instead(_WORD), _instead(_PLACE), lines, encoding,
+    *BYTES, _instead(_NUMBER), _instead(_NUMBER), _instead(_WORD), _instead(_PLACE), lines,
+    encoding,
 )  # fmt: skip
 
 

@@ -23,8 +23,9 @@ SECONDS = 20
 """How long a session of a few small files may take."""
 LARGEST = 100_000
 WHOLE_FILE = {
-    "empty-file", "lfs-pointer", "appledouble", "unknown-format", "ambiguous-format", "wrong-format",
-    "export-only", "results-file", "duplicate-file", "unreadable-file", "too-large", "no-class-list",
+    "empty-file", "lfs-pointer", "appledouble", "unknown-format", "ambiguous-format",
+    "wrong-format", "export-only", "results-file", "duplicate-file", "unreadable-file", "too-large",
+    "no-class-list",
     "broken-companion", "missing-package", "unknown-image", "ambiguous-image", "size-mismatch",
     "unknown-size", "not-an-annotation-file", "several-annotations", "class-order", "other-reading",
     "ignored", "skipped-record", "missing-column", "mixed-units",
@@ -129,14 +130,16 @@ def verdict(files: Sequence[SourceFile], sizes: dict[str, tuple[int, int]] | Non
 def _has_no_lines(source: SourceFile) -> bool:
     """Whether the file is binary, or in an encoding that makes it look so."""
     data = source._data or b""
-    return b"\0" in data or data.startswith((b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"\x89PNG"))
+    return b"\0" in data or data.startswith(
+        (b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff", b"\x89PNG", b"PAR1")
+    )
 
 
 def _unclear(problem: Problem, lined: bool) -> str:
     if problem.code not in RULES:
         return f"unknown code {problem.code}"
     rule = RULES[problem.code]
-    filled: dict[str, Any] = {name: "" for name in problem.values}
+    filled: dict[str, Any] = dict.fromkeys(problem.values, "")
     for template in (rule.message, rule.hint):
         for name in re.findall(r"{(\w+)", template):
             if name not in filled:

@@ -44,6 +44,7 @@ import base64
 import binascii
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -285,10 +286,12 @@ def _groups(
     """Shapes as objects: areas, or masks, of one label and one group belong together."""
     found: list[tuple[int, list[dict[str, Any]]]] = []
     known: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
+    loose: set[str] = set()
     for index, shape in shapes:
         group, kind = shape.get("group_id"), shape.get("shape_type") or "polygon"
         if group is None or kind in (*LINES, "point", "points") or "label" not in shape:
             found.append((index, [shape]))
+            loose.add(repr(group))
             continue
         key = (repr(shape["label"]), repr(group), kind == "mask")
         if key in known:
@@ -296,6 +299,11 @@ def _groups(
         else:
             known[key] = [shape]
             found.append((index, known[key]))
+    shared = Counter(group for _, group, _ in known)
+    for (_, group, _), members in known.items():
+        # the group says no more than that these are one object
+        if len(members) > 1 and shared[group] == 1 and group not in loose:
+            members[0] = {**members[0], "group_id": None}
     return found
 
 
