@@ -46,8 +46,8 @@ def _formats(everything: list[Format]) -> str:
         "",
         "## What each format carries",
         "",
-        "A bound type is written as itself (●), as another one (its name), or left out (–). What is",
-        "not carried is counted, and said in the operation's message and the manifest.",
+        "A bound type is written as itself (●), as another one (its name), or left out (–). What",
+        "is not carried is counted, and said in the operation's message and the manifest.",
         "",
         "| format | " + " | ".join(HEADS) + " | parts | holes | attributes | properties |"
         " empty images | frames | class numbers | unit |",

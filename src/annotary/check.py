@@ -135,9 +135,7 @@ def _bounds(
                 )
 
 
-def _all_inside(
-    batch: AnnotationBatch, widths: Floats, heights: Floats, normalized: bool
-) -> bool:
+def _all_inside(batch: AnnotationBatch, widths: Floats, heights: Floats, normalized: bool) -> bool:
     """Whether no row leaves its image: nearly always so, and quickly seen."""
     if (batch.kind == KEYPOINTS).any():
         return False

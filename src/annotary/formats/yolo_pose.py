@@ -21,8 +21,9 @@ Written
 
 One line per object: its keypoints, and the box of the object, or the extent of its labelled
 keypoints when it has none (at least a thousandth of the image wide and high). K is one number for
-the whole dataset: classes with fewer keypoints are filled up with ``0 0 0``. A box without keypoints has ``0 0 0`` in every place, and so have
-polygons and masks, which are written as their boxes. Edges of the skeleton are lost.
+the whole dataset: classes with fewer keypoints are filled up with ``0 0 0``. A box without
+keypoints has ``0 0 0`` in every place, and so have polygons and masks, which are written as their
+boxes. Edges of the skeleton are lost.
 
 Read: by ``yolo_darknet``, with this ``data.yaml`` beside it. A line all of ``0 0 0`` is a box
 again; a box that is just the extent of the keypoints is left out again, and so are the places
