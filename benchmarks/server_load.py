@@ -1,12 +1,16 @@
 """Writers and readers side by side on one server: times, and whether paging loses anything.
 
-    python benchmarks/server_load.py [--writers 8] [--readers 8] [--seconds 60]
+    python benchmarks/server_load.py [--writers 8] [--readers 8] [--seconds 60] [--rate 400]
 
 A server is started on a new store, in a process of its own. Each writer creates annotations one
 by one, numbered; each reader walks through all pages, again and again. In every walk no
 annotation may come twice, and of each writer the numbers must be whole: 0, 1, 2 ... without a
 gap, because a writer makes one after the other. At the end there must be as many annotations as
 were acknowledged. The exit code is 1 when anything of that fails.
+
+In one of the rounds the writers together offer ``--rate`` annotations a second, evenly, and a
+time is counted from the moment at which the call was due, so that a server which falls behind
+shows it. In the others each writer makes the next as soon as the last is done.
 """
 
 from __future__ import annotations
@@ -61,16 +65,25 @@ class Page(msgspec.Struct, rename="camel"):
     next_page: str | None = None
 
 
-def write(address: str, key: str, project: str, number: int, end: float, out: Any) -> None:
-    """Create annotations until the end; tells the seconds that each took."""
+def write(
+    address: str, key: str, project: str, number: int, every: float, end: float, out: Any
+) -> None:
+    """Create annotations until the end, one ``every`` so many seconds if that is not 0.
+
+    Tells the seconds that each took.
+    """
     times, faults = [], []
     try:
         door = Door(address, key)
         body: dict[str, Any] = {"assetId": "image.png", "tag": "dog", "boundType": "Rectangle"}
         n = 0
+        due = time.perf_counter() + every * number / 8
         while time.time() < end:
+            if every:
+                due += every
+                time.sleep(max(due - time.perf_counter(), 0))
             body |= {"bound": BOX, "properties": {"writer": number, "n": n}}
-            begin = time.perf_counter()
+            begin = due if every else time.perf_counter()
             door.ask("POST", f"/projects/{project}/annotations", body)
             times.append(time.perf_counter() - begin)
             n += 1
@@ -127,12 +140,22 @@ def show(name: str, times: list[float], seconds: float) -> None:
     )
 
 
-def round_(address: str, key: str, project: str, writers: int, readers: int, seconds: float) -> int:
-    """Run writers and readers side by side; answers how many annotations were acknowledged."""
+def round_(
+    address: str,
+    key: str,
+    project: str,
+    writers: int,
+    readers: int,
+    seconds: float,
+    rate: float,
+) -> int:
+    """Run writers and readers side by side; answers how many faults were found."""
+    every = writers / rate if rate else 0.0
     out: Any = mp.Queue()
     end = time.time() + seconds
     tasks = [
-        mp.Process(target=write, args=(address, key, project, i, end, out)) for i in range(writers)
+        mp.Process(target=write, args=(address, key, project, i, every, end, out))
+        for i in range(writers)
     ] + [mp.Process(target=read, args=(address, key, project, end, out)) for _ in range(readers)]
     for task in tasks:
         task.start()
@@ -146,7 +169,8 @@ def round_(address: str, key: str, project: str, writers: int, readers: int, sec
         walks += walked
     for task in tasks:
         task.join()
-    print(f"\n{writers} writers, {readers} readers, {seconds:.0f} s")
+    offered = f", {rate:.0f}/s offered" if rate else ""
+    print(f"\n{writers} writers, {readers} readers, {seconds:.0f} s{offered}")
     show("create one annotation", times["write"], seconds)
     if readers:
         show(f"page of {PAGE}", times["read"], seconds)
@@ -168,6 +192,7 @@ def main() -> int:
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--readers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=400, help="a second, of all writers")
     given = parser.parse_args()
     faults = 0
     with tempfile.TemporaryDirectory() as home:
@@ -180,12 +205,15 @@ def main() -> int:
         )
         try:
             address, key = started(server)
-            for writers, readers, seconds in (
-                (1, 0, given.seconds / 6),
-                (given.writers, 0, given.seconds / 6),
-                (given.writers, given.readers, given.seconds),
+            short = given.seconds / 6
+            for writers, readers, seconds, rate in (
+                (1, 0, short, 0.0),
+                (given.writers, 0, short, 0.0),
+                (given.writers, 0, short, given.rate),
+                (given.writers, given.readers, given.seconds, 0.0),
             ):
-                faults += round_(address, key, prepare(address, key), writers, readers, seconds)
+                project = prepare(address, key)
+                faults += round_(address, key, project, writers, readers, seconds, rate)
         finally:
             server.terminate()
             server.communicate()
