@@ -26,6 +26,7 @@ from annotary.rejects import write_rejects
 from annotary.source import FileSet, SourceError, SourceFile
 
 _MATCHES_KEPT = 10_000
+_MATCHED_AT_ONCE = 100_000
 
 
 class ImageBook(Protocol):
@@ -250,10 +251,12 @@ class FileReading:
 
     def _resolve(self) -> None:
         """Match the images that were declared since the last time."""
-        rows, begin = self.rows, len(self.assets)
-        if begin == len(rows.image_names):
-            return
-        names, sizes = rows.image_names[begin:], rows.image_sizes[begin:]
+        for begin in range(len(self.assets), len(self.rows.image_names), _MATCHED_AT_ONCE):
+            self._resolve_from(begin)
+
+    def _resolve_from(self, begin: int) -> None:
+        end = begin + _MATCHED_AT_ONCE
+        names, sizes = self.rows.image_names[begin:end], self.rows.image_sizes[begin:end]
         matches = self.session.images.resolve(names, sizes)
         assets = np.full(len(names), NO_ASSET, np.int32)
         widths, heights = np.zeros(len(names)), np.zeros(len(names))
