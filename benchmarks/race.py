@@ -18,6 +18,7 @@ OUT = WORK / "out"
 SECONDS_EACH = 30
 """After so long, and `FEWEST` runs, a slow contestant is let off the remaining rounds."""
 FEWEST = 3
+FEW_FILES = 1000
 
 Check = dict[str, Any]
 
@@ -70,26 +71,23 @@ class Outcome:
 def race(title: str, contestants: list[Contestant], rounds: int) -> list[Outcome]:
     """Run A B C A B C ...; the output of each contestant's first run is checked."""
     outcomes = [Outcome(each.name, each.peer, each.note) for each in contestants]
-    shutil.rmtree(OUT, ignore_errors=True)
     for number in range(rounds):
         for contestant, outcome in zip(contestants, outcomes, strict=True):
             enough = len(outcome.wall) >= FEWEST and sum(outcome.wall) > SECONDS_EACH
             if outcome.failure or enough:
                 continue
             try:
-                _once(contestant, outcome, number)
+                _once(contestant, outcome, number, OUT / title.replace(" ", "-"))
             except RunFailedError as error:
                 outcome.failure = str(error)
             state = outcome.failure or f"{outcome.wall[-1]:8.2f} s {outcome.anonymous[-1]:7.0f} MB"
             print(f"  {title:<28} {number + 1}/{rounds} {outcome.name:<16} {state}", flush=True)
-    shutil.rmtree(OUT, ignore_errors=True)
     return outcomes
 
 
-def _once(contestant: Contestant, outcome: Outcome, number: int) -> None:
-    # Every run has a folder of its own, and none is removed before all are done: a file system
-    # is slow to make files where it has just removed some.
-    out = OUT / f"{contestant.name.replace(' ', '-')}-{number}"
+def _once(contestant: Contestant, outcome: Outcome, number: int, folder: Path) -> None:
+    out = folder / f"{contestant.name.replace(' ', '-')}-{number}"
+    shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     if contestant.prepare:
         contestant.prepare(out)
@@ -104,3 +102,7 @@ def _once(contestant: Contestant, outcome: Outcome, number: int) -> None:
     outcome.resident.append(done.resident)
     if number == 0 and contestant.check:
         outcome.check = contestant.check(out, done)
+    # A file system may be slow to make files where it has just removed many (ext4 looks past the
+    # places of the last half minute one by one): those wait until all rows are done.
+    if sum(1 for _ in out.rglob("*")) < FEW_FILES:
+        shutil.rmtree(out, ignore_errors=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ import rows
 from environments import ROOT, WORK, EnvironmentFailedError
 from labelstudio import Server
 from measure import RunFailedError
-from race import Check, Contestant, Outcome, race
+from race import OUT, Check, Contestant, Outcome, race
 
 RESULTS = WORK / "results.json"
 ROUNDS = 5
@@ -161,6 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
             failed += 1
             print(f"  could not be measured: {error}", flush=True)
             bench.keep(name, failure=str(error))
+    shutil.rmtree(OUT, ignore_errors=True)
     page = ROOT / "docs" / "benchmarks.md"
     page.write_text(report.page(bench.results), encoding="utf-8")
     print(report.target_table(bench.results))
