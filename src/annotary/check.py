@@ -52,6 +52,7 @@ def check(batch: AnnotationBatch, widths: Floats, heights: Floats, *, normalized
         return found
     finite = _finite(batch, found)
     _bounds(batch, widths, heights, normalized, finite, found)
+    _visibility(batch, finite, found)
     _shapes(batch, finite, normalized, found)
     _masks(batch, widths, heights, found)
     found.faults.sort(key=lambda fault: fault[0])
@@ -144,6 +145,15 @@ def _all_inside(batch: AnnotationBatch, widths: Floats, heights: Floats, normali
     right, bottom = (1.0, 1.0) if normalized else (widths[filled], heights[filled])
     inside = (boxes[:, 0] >= 0) & (boxes[:, 1] >= 0) & (boxes[:, 2] <= right)
     return bool((inside & (boxes[:, 3] <= bottom)).all())
+
+
+def _visibility(batch: AnnotationBatch, finite: Bools, found: Checked) -> None:
+    for row in np.flatnonzero((batch.kind == KEYPOINTS) & finite).tolist():
+        values = batch.values(row)[2::3]
+        wrong = values[(values < 0) | (values > 2)]
+        if len(wrong):
+            detail = f"it is {_number(wrong[0])}"
+            found.add(row, "wrong-type", key="visibility", detail=detail, expected="0, 1 or 2")
 
 
 def _shapes(batch: AnnotationBatch, finite: Bools, normalized: bool, found: Checked) -> None:

@@ -236,6 +236,17 @@ class ImportService(ServicePart):
         if session.expiry < ids.now_ms():
             raise ConflictError("The import session has expired.", hint="Create a new session.")
 
+    def forget_left_files(self) -> None:
+        """Remove files of sessions that have ended: whoever ended them may have died just then."""
+        left = list((self.store.blobs.root / "imports").glob("*"))
+        if not left:
+            return
+        with self.store.read() as db:
+            open_ = imports.unfinished(db)
+        for folder in left:
+            if folder.name not in open_:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def forget_files(self, session: SessionRow) -> None:
         """Remove the files that were sent for a session."""
         folder = self.store.blobs.root / "imports" / session.id.hex()

@@ -109,6 +109,7 @@ class Service:
                         stored_imports.set_status(db, session, overview, message)
         for each in lost:
             self._forget_files(each)
+        self.imports.forget_left_files()
         with self.store.read() as db:
             self.store.forget_stops(each.id for each in stored_operations.unfinished(db))
         self.store.forget_the_dead()

@@ -129,6 +129,12 @@ def waiting(db: Database) -> list[SessionRow]:
     return [SessionRow(*each) for each in found]
 
 
+def unfinished(db: Database) -> set[str]:
+    """The ids, in hexadecimal digits, of all sessions that have not ended."""
+    found = rows(db, "SELECT id FROM import_sessions WHERE overview IN ('Queued', 'Running')")
+    return {id_.hex() for (id_,) in found}
+
+
 def add_files(
     db: Database, session: SessionRow, new: Sequence[ImportFile], blobs: Sequence[str | None]
 ) -> None:
