@@ -87,9 +87,11 @@ def test_an_import_is_taken_up_again(server, how, share):
         until(far_enough)
     getattr(server, how)()
     if not share:
+        left = state(server, operation.id)
+        if left == "Finished" and how == "kill":
+            pytest.skip("the import had ended before it could be killed")
         # a server that is asked to stop may have been done by then
-        unfinished = {"Queued", "Running"} | ({"Finished"} if how == "stop" else set())
-        assert state(server, operation.id) in unfinished
+        assert left in {"Queued", "Running"} | ({"Finished"} if how == "stop" else set())
     server.start()
     with connect(server) as client:
         project = client.get_project(project.id)
