@@ -71,45 +71,43 @@ def state(server: Server, operation_id: str) -> str:
 @pytest.mark.parametrize("how", ["kill", "stop"])
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_an_import_is_taken_up_again(server, how, share):
+    # one that is to be cut off at its start must not be done by then, however fast the machine
+    count = OBJECTS if share else 4 * OBJECTS
     with connect(server) as client:
         project = client.create_project("big")
         with project.annotations.create_import_session(
             background=True, create_assets=True
         ) as session:
-            session.add_bytes(coco(OBJECTS), "big.json")
+            session.add_bytes(coco(count), "big.json")
         operation, *_ = project.operations.list()
 
         def far_enough() -> bool:
             found = project.operations.get(operation.id).status
             done = found.progress.records or 0
-            return found.overview == "Finished" or done >= OBJECTS * share
+            return found.overview == "Finished" or done >= count * share
 
         until(far_enough)
     getattr(server, how)()
     if not share:
-        left = state(server, operation.id)
-        if left == "Finished" and how == "kill":
-            pytest.skip("the import had ended before it could be killed")
-        # a server that is asked to stop may have been done by then
-        assert left in {"Queued", "Running"} | ({"Finished"} if how == "stop" else set())
+        assert state(server, operation.id) in {"Queued", "Running"}
     server.start()
     with connect(server) as client:
         project = client.get_project(project.id)
         done = project.operations.wait_until_done(operation.id, timeout=_PATIENCE)
         assert done.status.overview == "Finished"
         info = project.get_info().statistic
-        assert info.total_annotations == OBJECTS
+        assert info.total_annotations == count
         assert info.total_assets == IMAGES
-        pages = itertools.islice(project.annotations.list(pagination={"limit": 1000}), OBJECTS + 1)
+        pages = itertools.islice(project.annotations.list(pagination={"limit": 1000}), count + 1)
         seen = [each.id for each in pages]
-        assert len(seen) == len(set(seen)) == OBJECTS
+        assert len(seen) == len(set(seen)) == count
         found = project.annotations.get_import_session(session.id)
         assert found.status.overview == "Finished"
-        assert found.report.committed == OBJECTS
+        assert found.report.committed == count
         # a repeat of the last step changes nothing
         session._transport = client.transport
         session._patch("FilesInserted", "Reached")
-        assert project.get_info().statistic.total_annotations == OBJECTS
+        assert project.get_info().statistic.total_annotations == count
 
 
 def test_an_export_is_taken_up_again(server, tmp_path):
@@ -210,13 +208,8 @@ def test_a_cancelled_import_leaves_nothing(server):
         ) as session:
             session.add_bytes(coco(4 * OBJECTS), "big.json")
         operation, *_ = project.operations.list()
-        try:
-            project.operations.cancel(operation.id)
-        except errors.ConflictError:
-            pytest.skip("the import had ended before it could be cancelled")
+        project.operations.cancel(operation.id)
         done = project.operations.wait_until_done(operation.id, timeout=_PATIENCE)
-        if done.status.overview == "Finished":
-            pytest.skip("the import was past the last point at which it can be cancelled")
         assert done.status.overview == "Cancelled"
         info = project.get_info().statistic
         assert (info.total_annotations, info.total_assets) == (0, 0)
