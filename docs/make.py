@@ -50,14 +50,14 @@ def _formats(everything: list[Format]) -> str:
         "is not carried is counted, and said in the operation's message and the manifest.",
         "",
         "| format | " + " | ".join(HEADS) + " | parts | holes | attributes | properties |"
-        " empty images | frames | class numbers | unit |",
-        "|---" * (len(HEADS) + 9) + "|",
+        " empty images | frames | edges | class numbers | unit |",
+        "|---" * (len(HEADS) + 10) + "|",
     ]
     lines += [_row(each) for each in written]
     lines += [
         "",
         "*parts*: several rings stay one object. *empty images*: images without annotations are",
-        "listed. *class numbers*: `source` keeps those of the files that the tags came from, gaps",
+        "listed. *edges*: of skeletons. *class numbers*: `source` keeps those of the files that the tags came from, gaps",
         "and all; `dense` counts from the number given. *unit*: `follows` the caller's choice.",
         "",
     ]
@@ -72,7 +72,7 @@ def _row(each: Format) -> str:
         cells.append("●" if target == head else (target or "–"))
     cells += [_yes(carries.parts), _yes(carries.holes), _yes(carries.attributes)]
     cells.append(_properties(carries))
-    cells += [_yes(carries.empty_images), _yes(carries.frames)]
+    cells += [_yes(carries.empty_images), _yes(carries.frames), _yes(carries.edges)]
     numbers = carries.class_numbers
     if numbers == "dense":
         numbers = f"dense from {carries.class_base}"  # type: ignore[assignment]

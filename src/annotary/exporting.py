@@ -127,6 +127,7 @@ class _Export:
             for batch in self.origin.scan(images):
                 seen[reduce(batch).image] = True
             self._count_empty(seen)
+        self._count_edges()
         found, self.losses = self.losses.listing(), Losses()
         return found
 
@@ -148,6 +149,7 @@ class _Export:
         self.format.write(data, out)
         for part in parts:
             self._count_empty(part.seen)
+        self._count_edges()
         carries = self.format.carries
         return ExportManifest(
             project_id=f"proj_{self.origin.project}",
@@ -165,6 +167,12 @@ class _Export:
     def _count_empty(self, seen: Any) -> None:
         if not self.format.carries.empty_images:
             self.losses.add("empty-images", int((~seen).sum()))
+
+    def _count_edges(self) -> None:
+        """Skeletons belong to classes, not to rows: a format without keypoints loses those."""
+        carries = self.format.carries
+        if carries.keypoints == "Keypoints" and not carries.edges:
+            self.losses.add("edges", sum(len(entry.edges) for entry in self.classes))
 
     def _table(self, images: Sequence[int]) -> ImageTable:
         origin = self.origin

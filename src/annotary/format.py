@@ -53,6 +53,8 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     """No numbers; dense ones from ``class_base``; or the source's own, gaps and all."""
     class_base: int = 0
     frames: bool = False
+    edges: bool = False
+    """The edges of a class's skeleton are written with its keypoints."""
     unit: Literal["follows", "normalized", "pixels", "none"] = "follows"
     """What decides between fractions and pixels: the caller (``follows``) or the format."""
     natural: Literal["normalized", "pixels"] = "pixels"

@@ -86,6 +86,7 @@ class Cvat(Format):
         rectangle="Rectangle",
         polygon="Polygon",
         keypoints="Keypoints",
+        edges=True,
         classification="Classification",
         bitmask="Bitmask",
         attributes=True,

@@ -69,6 +69,7 @@ class Datumaro(Format):
         rectangle="Rectangle",
         polygon="Polygon",
         keypoints="Keypoints",
+        edges=True,
         classification="Classification",
         bitmask="Bitmask",
         parts=True,

@@ -39,6 +39,7 @@ class KeypointsCoco(Format):
         rectangle="Rectangle",
         polygon="Polygon",
         keypoints="Keypoints",
+        edges=True,
         bitmask="Bitmask",
         parts=True,
         objects=True,

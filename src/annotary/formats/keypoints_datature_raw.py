@@ -76,6 +76,7 @@ class KeypointsRaw(Format):
         rectangle="Rectangle",
         polygon="Polygon",
         keypoints="Keypoints",
+        edges=True,
         classification="Classification",
         bitmask="Bitmask",
         bitmask3d="Bitmask3d",

@@ -98,6 +98,7 @@ class Supervisely(Format):
         rectangle="Rectangle",
         polygon="Polygon",
         keypoints="Keypoints",
+        edges=True,
         classification="Classification",
         bitmask="Bitmask",
         parts=True,
