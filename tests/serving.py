@@ -17,6 +17,26 @@ from annotary.server import keys
 from annotary.store import Store
 
 
+_CODE = """
+import sys, time
+from pathlib import Path
+from annotary.jobs import Job
+from annotary.server import serve
+
+home, port = sys.argv[1:]
+advance, hold = Job.advance, Path(home, "hold")
+
+def held(job, records):
+    advance(job, records)
+    while hold.exists() and job.records >= int(hold.read_text()):
+        advance(job, 0)
+        time.sleep(0.01)
+
+Job.advance = held
+serve(home, "127.0.0.1", int(port))
+"""
+
+
 class Server:
     """A running server: its address, its owner's key and its process."""
 
@@ -34,13 +54,9 @@ class Server:
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        code = (
-            "import sys; from annotary.server import serve; "
-            "serve(sys.argv[1], '127.0.0.1', int(sys.argv[2]))"
-        )
         self._log = (self.home / "server.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, str(self.home), str(self.port)],
+            [sys.executable, "-c", _CODE, str(self.home), str(self.port)],
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=self._environment,
@@ -57,6 +73,16 @@ class Server:
             raise AssertionError(f"the server did not start: {self.log()}")
         self._drain = threading.Thread(target=self.process.stdout.read, daemon=True)
         self._drain.start()
+
+    def hold(self, records: int = 0) -> None:
+        """Let every job go on up to so many records, and not end, until it is released."""
+        written = self.home / "hold.new"
+        written.write_text(str(records))
+        written.rename(self.home / "hold")
+
+    def release(self) -> None:
+        """Let the jobs of the next process go on."""
+        (self.home / "hold").unlink()
 
     def make_key(self, role: str, project_id: str | None = None) -> str:
         """A further key."""

@@ -32,6 +32,9 @@ _SLOW = frozenset({"exports.create", "imports.update", "operations.cancel", "mul
 _READS = frozenset({"exports.plan", "multipart.complete_part"})
 # They remove files, which must wait until the rows are gone for good.
 _ALONE = frozenset({"uploads.cancel"})
+# A repeat of them finds the step done and says how it stands: no answer is kept, which would wait
+# for the import that the step began.
+_CONVERGING = frozenset({"imports.update"})
 _WAITING_CALLS = 32
 
 _encode = msgspec.json.Encoder().encode
@@ -69,7 +72,7 @@ class Api:
         self._access.allow_project(key, request)
         repeat = None
         header = exchange.headers.get(b"idempotency-key")
-        if header and route.method != "GET":
+        if header and route.method != "GET" and route.name not in _CONVERGING:
             repeat = Repeat(key.id, header, route.method, exchange.raw_path, body)
         base = exchange.base
 

@@ -154,10 +154,11 @@ class ImportService(ServicePart):
         if "FailedReach" in reached.values():
             with self.store.write() as db:
                 _, session = self._find(db, reference)
-                self._must_wait(session)
-                imports.set_status(
-                    db, session, "Cancelled", "Cancelled by the caller; nothing was committed."
-                )
+                if session.overview != "Cancelled":  # or the caller repeats itself
+                    self._must_wait(session)
+                    imports.set_status(
+                        db, session, "Cancelled", "Cancelled by the caller; nothing was committed."
+                    )
             self.forget_files(session)
         elif reached.get("FilesInserted") == "Reached":
             self.start(reference, request.body.background)
