@@ -16,7 +16,6 @@ from pathlib import Path
 from annotary.server import keys
 from annotary.store import Store
 
-
 _CODE = """
 import sys, time
 from pathlib import Path
