@@ -19,7 +19,7 @@ CHECKS = {
     """,
     "annotations of no asset of their project": """
         SELECT n.seq FROM annotations n LEFT JOIN assets a ON a.no = n.asset
-        AND a.project = n.project WHERE a.no IS NULL
+        AND a.project = n.project AND a.id = n.asset_id WHERE a.no IS NULL
     """,
     "annotations of no tag of their project": """
         SELECT n.seq FROM annotations n LEFT JOIN tags t ON t.no = n.tag

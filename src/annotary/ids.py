@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 
 from annotary.errors import BadRequestError, NotFoundError
 
@@ -72,6 +73,22 @@ def show(prefix: str, raw: bytes) -> str:
     return f"{prefix}_{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
+def show_many(prefix: str, raw: Sequence[bytes]) -> list[str]:
+    """The texts of many ids of one kind, see :func:`show`; not for projects."""
+    import numpy as np  # here: the package is loaded without it
+
+    digits = b"".join(raw).hex().encode()
+    hexadecimal = np.frombuffer(digits, np.uint8).reshape(len(raw), 32)
+    begin = len(prefix) + 1
+    text = np.full((len(raw), begin + 36), ord("-"), np.uint8)
+    text[:, :begin] = np.frombuffer(f"{prefix}_".encode(), np.uint8)
+    for dashes, (a, b) in enumerate(_GROUPS):
+        text[:, begin + a + dashes : begin + b + dashes] = hexadecimal[:, a:b]
+    joined, width = text.tobytes().decode(), begin + 36
+    return [joined[at : at + width] for at in range(0, len(joined), width)]
+
+
+_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
 _PLAIN = frozenset({"proj", "ws", "user", "key"})
 
 

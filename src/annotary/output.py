@@ -17,9 +17,13 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from annotary.dataset import Writable, inside
+from annotary.secondwriter import SecondWriter, can_help
+from annotary.writerprocess import write
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BUFFER = 1024 * 1024
+_FEW = 500
+"""So many files are written before a second process is worth its start."""
 
 
 class _Member:
@@ -121,26 +125,49 @@ class _Held:
 
 
 class FolderOutput:
-    """Members as files below a folder."""
+    """Members as files below a folder; in a ``with`` block, two processes write many of them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = os.fspath(folder)
         self._made: set[str] = set()
+        self._helped = False
+        self._second: SecondWriter | None = None
         self.digests: dict[str, str] = {}
+
+    def __enter__(self) -> FolderOutput:
+        self._helped = can_help()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._helped = False
+        if self._second is not None and error is not None:
+            self._second.kill()
+        else:
+            self._settle()
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file as a whole; its folders are made."""
         path = inside(path)
-        rest = memoryview(data)
-        with io.FileIO(self._target(path), "wb") as raw:
-            while rest:  # a disk that is nearly full takes a part
-                rest = rest[raw.write(rest) :]
+        if path in self.digests:
+            self._settle()  # the later one shall stand
+        target = self._target(path)
+        if self._second is None and self._helped and len(self.digests) >= _FEW:
+            self._second = SecondWriter()
+        if self._second is None or not self._second.take(target, data):
+            write(target, data)
         self.digests[path] = hashlib.sha256(data).hexdigest()
 
     @contextmanager
     def file(self, path: str) -> Iterator[Writable]:
         """Open a file for writing; its folders are made."""
         path = inside(path)
+        if path in self.digests:
+            self._settle()
         with Path(self._target(path)).open("wb") as stream:
             member = _Member(stream)
             yield member
@@ -152,6 +179,12 @@ class FolderOutput:
             Path(self._folder, folder).mkdir(parents=True, exist_ok=True)
             self._made.add(folder)
         return f"{self._folder}/{path}"
+
+    def _settle(self) -> None:
+        """Wait until the second process has written all that it was given, and end it."""
+        second, self._second = self._second, None
+        if second is not None:
+            second.finish()
 
 
 class NullOutput:

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotary import output
 from annotary.dataset import inside, member_names
 from annotary.formats._text import shortest
 from annotary.output import FolderOutput, ZipOutput
+from annotary.secondwriter import SecondWriter, can_help
 
 
 def test_both_ways_of_writing_are_the_same(tmp_path: Path) -> None:
@@ -76,3 +78,66 @@ def test_numbers_are_written_as_repr_writes_them(values: list[float]) -> None:
     assert shortest(array, point=True) == texts
     plain = [t[:-2] if t.endswith(".0") and t != "-0.0" else t for t in texts]
     assert shortest(array) == plain
+
+
+# --- two processes --------------------------------------------------------------------------
+
+MANY = 3 * output._FEW
+
+
+def content(number: int) -> bytes:
+    """Small files, empty ones, and a few that are larger than what is handed over."""
+    return b"x" * (200_000 if number % 400 == 399 else number % 50) + str(number).encode()
+
+
+@pytest.mark.skipif(not can_help(), reason="there is one processor")
+def test_two_processes_write_what_one_would(tmp_path: Path) -> None:
+    with FolderOutput(tmp_path) as out:
+        for number in range(MANY):
+            out.put(f"a{number % 3}/{number} ä.txt", content(number))
+        assert out._second is not None
+        out.put("a0/0 ä.txt", b"later")
+        with out.file("a1/1 ä.txt") as file:
+            file.write(b"later too")
+    assert out._second is None
+    found = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*.txt")}
+    expected = {f"a{n % 3}/{n} ä.txt": content(n) for n in range(MANY)}
+    assert found == expected | {"a0/0 ä.txt": b"later", "a1/1 ä.txt": b"later too"}
+    assert out.digests == {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
+
+
+@pytest.mark.skipif(not can_help(), reason="there is one processor")
+def test_a_file_that_the_second_process_cannot_write(tmp_path: Path) -> None:
+    second = SecondWriter()
+    assert second.take(str(tmp_path / "fine.txt"), b"1")
+    assert second.take(str(tmp_path / "missing" / "a.txt"), b"2")
+    assert second.take(str(tmp_path / "never.txt"), b"3")
+    with pytest.raises(FileNotFoundError) as caught:
+        second.finish()
+    assert caught.value.filename == str(tmp_path / "missing" / "a.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["fine.txt"]
+
+
+@pytest.mark.skipif(not can_help(), reason="there is one processor")
+@pytest.mark.parametrize("how", ["refuses", "is killed"])
+def test_a_second_process_that_ends_is_an_error(tmp_path: Path, how: str) -> None:
+    """Whoever goes on putting files hears of it, at the latest when the block is left."""
+    with pytest.raises(OSError, match="directory|process"), FolderOutput(tmp_path) as out:
+        for number in range(20 * MANY):
+            out.put(f"a/{number}.txt", b"some text")
+            if out._second is not None and number == output._FEW + 10:
+                if how == "refuses":
+                    assert out._second.take(str(tmp_path / "b" / "x.txt"), b"")
+                else:
+                    out._second._process.kill()
+
+
+@pytest.mark.skipif(not can_help(), reason="there is one processor")
+def test_an_error_ends_the_second_process(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), FolderOutput(tmp_path) as out:
+        for number in range(MANY):
+            out.put(f"{number}.txt", b"text")
+        assert out._second is not None
+        process = out._second._process
+        raise ZeroDivisionError
+    assert process.poll() is not None

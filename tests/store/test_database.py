@@ -82,6 +82,30 @@ def test_a_store_of_any_earlier_version_is_brought_up_to_date(home: Path, versio
     store.close()
 
 
+def test_annotations_of_old_stores_learn_their_assets_ids(home: Path) -> None:
+    home.mkdir()
+    image, other = ids.new_id(), ids.new_id()
+    with closing(sqlite3.connect(home / "annotary.db")) as db:
+        for _, script in scripts()[:2]:
+            db.executescript(script)
+        db.execute("PRAGMA user_version = 2")
+        for number, id_ in enumerate((image, other), 1):
+            db.execute(
+                "INSERT INTO assets VALUES (?, 1, ?, ?, '', 4, 4, 0, '', '', 0, NULL, NULL, NULL)",
+                (number, id_, f"{number}.png"),
+            )
+            db.execute(
+                "INSERT INTO annotations VALUES (?, 1, ?, ?, 1, 0, 0, 0, NULL, NULL, NULL)",
+                (number, ids.new_id(), 3 - number),
+            )
+        db.commit()
+    store = Store(home)
+    with store.read() as db:
+        found = db.execute("SELECT asset_id FROM annotations ORDER BY seq").fetchall()
+    store.close()
+    assert found == [(other,), (image,)]
+
+
 def test_a_store_of_a_newer_version_is_refused_and_left_as_it_is(home: Path) -> None:
     Store(home).close()
     with closing(sqlite3.connect(home / "annotary.db")) as db:

@@ -218,7 +218,7 @@ def convert(
                 _report_reading(conversion, as_json, show)
                 sys.exit(DATA_REFUSED)
             folder = Path(out)
-            with Progress("Writing", "annotations") as progress:
+            with Progress("Writing", "annotations") as progress, FolderOutput(folder) as written:
                 manifest = conversion.write(
                     target,
                     ExportOptions(
@@ -228,7 +228,7 @@ def convert(
                         on_loss=on_loss,
                         extra=_options(options),
                     ),
-                    FolderOutput(folder),
+                    written,
                     progress.advance,
                 )
             _write_manifest(folder, manifest)

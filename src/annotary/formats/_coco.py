@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,18 +101,6 @@ class Numbers:
         except (ValueError, OverflowError):
             pass
         return self._FLOOR + self._odd.setdefault(str(id), len(self._odd))
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Decoded records hold no cycles: looking for some doubles the time they take."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 class CocoText:

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from annotary.batch import RowSink
-from annotary.formats._coco import Category, CocoText, Id, Image, Numbers, no_collection
+from annotary.collection import no_collection
+from annotary.formats._coco import Category, CocoText, Id, Image, Numbers
 from annotary.geometry import Ints
 from annotary.idset import IdIndex, IdSet
 from annotary.jsontext import Fault

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from annotary import rle
 from annotary.batch import BITMASK, KEYPOINTS, POLYGON, RECTANGLE, AnnotationBatch, Extra, RowSink
+from annotary.collection import no_collection
 from annotary.formats._coco import (
     BODY_NAMES,
     BODY_PARTS,
     Annotation,
     CocoText,
     RunLengths,
-    no_collection,
 )
 from annotary.formats._coco_extras import kept
 from annotary.formats._coco_lists import Categories, Images

@@ -8,7 +8,8 @@ from itertools import chain
 import numpy as np
 
 from annotary.batch import RowSink
-from annotary.formats._coco import Annotation, CocoText, no_collection
+from annotary.collection import no_collection
+from annotary.formats._coco import Annotation, CocoText
 from annotary.geometry import Floats, Ints
 from annotary.jsontext import Chunk, Fault, Member, OpenStruct
 

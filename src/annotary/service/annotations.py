@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from annotary import ids, routes
 from annotary.batch import KIND_NAMES, AnnotationBatch, Extra
+from annotary.collection import no_collection
 from annotary.errors import NotFoundError, ValidationError
 from annotary.model import (
     Annotation,
@@ -60,7 +60,7 @@ class AnnotationService(ServicePart):
         return PaginationResponse(
             next_page=ids.write_cursor("n", found[-1].id) if found and forward else None,
             prev_page=ids.write_cursor("p", found[0].id) if found and backward else None,
-            data=[public(project, each, known, request.include_attributes) for each in found],
+            data=public(project, found, known, request.include_attributes),
         )
 
     def get(self, request: routes.AnnotationRef) -> Annotation:
@@ -69,7 +69,7 @@ class AnnotationService(ServicePart):
             project = self.project(db, request.project_id)
             found = self._find(db, project, request.annotation_id)
             known = {tag.no: tag for tag in tags.all_of(db, project)}
-        return public(project, found, known, request.include_attributes)
+        return public(project, [found], known, request.include_attributes)[0]
 
     def create(self, request: routes.CreateAnnotation) -> Annotation:
         """Create one annotation."""
@@ -96,10 +96,11 @@ class AnnotationService(ServicePart):
             extra = found.extra or Extra()
             geometry = found.geometry
             if changes.bound is not _UNSET:
+                _, width, height = assets.places_of(db, project, [found.asset_id])[found.asset_id]
                 kind, values, mask = bounds.parse(
-                    KIND_NAMES[found.kind], changes.bound, found.width, found.height
+                    KIND_NAMES[found.kind], changes.bound, width, height
                 )
-                bounds.check_values(kind, values, mask, found.width, found.height)
+                bounds.check_values(kind, values, mask, width, height)
                 geometry = values.astype("<f8").tobytes() if len(values) else None
                 extra.mask = mask
             if changes.attributes is not _UNSET:
@@ -123,7 +124,7 @@ class AnnotationService(ServicePart):
             if tag.no != found.tag:
                 tags.count(db, {found.tag: -1, tag.no: 1})
             changed = self._find(db, project, request.annotation_id)
-        return public(project, changed, known, with_attributes=True)
+        return public(project, [changed], known, with_attributes=True)[0]
 
     def delete(self, request: routes.AnnotationRef) -> DeleteResponse:
         """Remove one annotation for good."""
@@ -237,7 +238,7 @@ class AnnotationService(ServicePart):
         tags.count(db, inserter.finish())
         found = stored.find_many(db, project, created)
         by_number = {tag.no: tag for tag in known.values()}
-        return [public(project, each, by_number, False) for each in found]
+        return public(project, found, by_number, False)
 
 
 def _places(
@@ -255,10 +256,6 @@ def _places(
     return {wanted[id_]: place for id_, place in found.items()}
 
 
-# the annotations of a page share their project and a few assets
-_shown = functools.lru_cache(8192)(ids.show)
-
-
 def _join(db: Database, project: ProjectKey, group: str | None, asset: int) -> bytes | None:
     """The group that an annotation of an asset joins. Raises :class:`ValidationError`."""
     if group is None:
@@ -272,32 +269,51 @@ def _join(db: Database, project: ProjectKey, group: str | None, asset: int) -> b
     return joined
 
 
+_no_extra = Extra()
+
+
 def public(
-    project: ProjectKey, found: AnnotationRow, known: dict[int, TagRow], with_attributes: bool
-) -> Annotation:
-    """A stored annotation as callers see it."""
-    tag = known[found.tag]
-    extra = found.extra
-    annotation = Annotation(
-        id=ids.show("annot", found.id),
-        project_id=_shown("proj", project.id),
-        asset_id=_shown("asset", found.asset_id),
-        tag=tag.name,
-        bound_type=KIND_NAMES[found.kind],
-        bound=bounds.show(found.kind, found.geometry, extra.mask if extra else None),
-        create_date=found.created,
-        hole=bool(found.hole),
-    )
-    if found.group is not None:
-        annotation.group = ids.show("annot", found.group)
-    if extra is not None:
-        annotation.frame = extra.frame
-        annotation.sequence = extra.sequence
-        annotation.aggregation = extra.aggregation
-        annotation.chunk_data = extra.chunk
-        annotation.properties = extra.properties
+    project: ProjectKey,
+    found: Sequence[AnnotationRow],
+    known: dict[int, TagRow],
+    with_attributes: bool,
+) -> list[Annotation]:
+    """Stored annotations as callers see them."""
+    # pages are what people wait for: what can be made for all at once is, and the rest in one call
+    project_id, names = project.text, {number: tag.name for number, tag in known.items()}
+    with no_collection():
+        shown = [
+            Annotation(
+                id_,
+                project_id,
+                asset_id,
+                names[each.tag],
+                KIND_NAMES[each.kind],
+                bound,
+                extra.frame,
+                extra.sequence,
+                each.created,
+                None,
+                None,
+                extra.aggregation,
+                extra.chunk,
+                ids.show("annot", each.group) if each.group is not None else None,
+                each.hole != 0,
+                extra.properties,
+            )
+            for each, id_, asset_id, bound in zip(
+                found,
+                ids.show_many("annot", [each.id for each in found]),
+                ids.show_many("asset", [each.asset_id for each in found]),
+                bounds.show(found),
+                strict=True,
+            )
+            for extra in (each.extra or _no_extra,)
+        ]
     if with_attributes:
-        annotation.attributes = public_values(tag, extra.attributes if extra else None)
-        if tag.ontology_id is not None:
-            annotation.ontology_id = ids.show("ontology", tag.ontology_id)
-    return annotation
+        for each, annotation in zip(found, shown, strict=True):
+            tag = known[each.tag]
+            annotation.attributes = public_values(tag, (each.extra or _no_extra).attributes)
+            if tag.ontology_id is not None:
+                annotation.ontology_id = ids.show("ontology", tag.ontology_id)
+    return shown

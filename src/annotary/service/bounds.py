@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from annotary.check import check
 from annotary.errors import ValidationError
 from annotary.model import Bound, MaskBound
 from annotary.problems import Problem
+from annotary.store.annotations import AnnotationRow
 
 _KINDS = {name: number for number, name in enumerate(KIND_NAMES)}
 
@@ -110,20 +111,32 @@ def check_values(kind: int, values: Any, mask: rle.Rle | None, width: int, heigh
         raise ValidationError(problem.message, hint=problem.hint, problem=problem)
 
 
-_corners = struct.Struct("<4d").unpack
+def show(found: Sequence[AnnotationRow]) -> list[Bound]:
+    """The bounds of stored annotations as callers see them; boxes are made all at once."""
+    boxes = [at for at, each in enumerate(found) if each.kind == RECTANGLE]
+    values = np.frombuffer(b"".join([found[at].geometry or b"" for at in boxes]), "<f8")
+    corners: list[Any] = values.reshape(-1, 4)[:, _CORNERS].reshape(-1, 4, 2).tolist()
+    if len(boxes) == len(found):
+        return corners
+    shown: list[Bound] = [_shown(each) for each in found]
+    for at, box in zip(boxes, corners, strict=True):
+        shown[at] = box
+    return shown
 
 
-def show(kind: int, geometry: bytes | None, mask: rle.Rle | None) -> Bound:
-    """A stored bound as callers see it."""
-    if kind == RECTANGLE and geometry is not None:
-        x0, y0, x1, y1 = _corners(geometry)
-        return [[x0, y0], [x0, y1], [x1, y1], [x1, y0]]
+_CORNERS = (0, 1, 0, 3, 2, 3, 2, 1)
+"""Of xmin, ymin, xmax, ymax: the corners in the order of ``annotary.model.Annotation``."""
+
+
+def _shown(found: AnnotationRow) -> Bound:
+    kind, geometry = found.kind, found.geometry
     if kind == POLYGON and geometry is not None:
-        found: Bound = np.frombuffer(geometry, "<f8").reshape(-1, 2).tolist()
-        return found
+        ring: Bound = np.frombuffer(geometry, "<f8").reshape(-1, 2).tolist()
+        return ring
     if kind == KEYPOINTS and geometry is not None:
         points = np.frombuffer(geometry, "<f8").reshape(-1, 3).tolist()
         return [[x, y, int(v)] for x, y, v in points]
+    mask = found.extra.mask if found.extra else None
     if kind == BITMASK and mask is not None:
         return MaskBound(size=(mask.height, mask.width), counts=mask.counts.decode())
     return []

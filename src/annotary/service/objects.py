@@ -54,11 +54,11 @@ class ObjectService(ServicePart):
             numbers = assets.numbers_of(db, project, [each.id for each in page.data])
             found = stored.of_assets(db, numbers)
         grouped: dict[bytes, list[Annotation]] = {}
-        for each in found:
-            if wanted.tags and known[each.tag].name not in wanted.tags:
-                continue
-            shown = public(project, each, known, request.include_attributes)
-            grouped.setdefault(each.group or each.id, []).append(shown)
+        if wanted.tags:
+            found = [each for each in found if known[each.tag].name in wanted.tags]
+        shown = public(project, found, known, request.include_attributes)
+        for row, annotation in zip(found, shown, strict=True):
+            grouped.setdefault(row.group or row.id, []).append(annotation)
         return ObjectPage(
             next_page=page.next_page,
             prev_page=page.prev_page,

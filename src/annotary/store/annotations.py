@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from annotary import ids
 from annotary.batch import AnnotationBatch, Extra
 from annotary.geometry import Ints
+from annotary.store.assetids import AssetIds
 from annotary.store.database import Database, row, rows
 from annotary.store.projects import ProjectKey
 
@@ -25,14 +26,12 @@ _MERGE_ROWS = 1_000_000
 
 
 class AnnotationRow(msgspec.Struct, gc=False):
-    """One annotation as it is stored, with its asset's id and size and its tag's number."""
+    """One annotation as it is stored, with its asset's id and its tag's number."""
 
     seq: int
     id: bytes
     asset: int
     asset_id: bytes
-    width: int
-    height: int
     tag: int
     kind: int
     hole: int
@@ -43,15 +42,17 @@ class AnnotationRow(msgspec.Struct, gc=False):
 
 
 _SELECT = (
-    "SELECT n.seq, n.id, n.asset, a.id, a.width, a.height, n.tag, n.kind, n.hole, n.created,"
-    " n.grp, n.geometry, n.extra FROM annotations n JOIN assets a ON a.no = n.asset"
+    "SELECT n.seq, n.id, n.asset, n.asset_id, n.tag, n.kind, n.hole, n.created, n.grp,"
+    " n.geometry, n.extra FROM annotations n"
 )
 
 
-def _row(found: Any) -> AnnotationRow:
-    extra = found[12]
-    decoded = _extra.decode(extra) if extra is not None else None
-    return AnnotationRow(*found[:12], decoded)  # type: ignore[call-arg]
+def _rows(found: list[Any]) -> list[AnnotationRow]:
+    decode = _extra.decode
+    return [
+        AnnotationRow(*each[:10], decode(each[10]) if each[10] is not None else None)  # type: ignore[call-arg]
+        for each in found
+    ]
 
 
 class Inserter:
@@ -66,6 +67,7 @@ class Inserter:
         self._first = self._next
         self._pending = 0
         self._tags: dict[int, int] = {}
+        self._asset_ids = AssetIds(db)
         self._created = ids.now_ms()
         self.count = 0
 
@@ -92,12 +94,13 @@ class Inserter:
         no, created = self._project.no, self._created
         first = self._next
         self._db.executemany(
-            "INSERT INTO annotations (seq, project, id, asset, tag, kind, hole, created, grp,"
-            f" geometry, extra) VALUES (?, {no}, ?, ?, ?, ?, ?, {created}, ?, ?, ?)",
+            "INSERT INTO annotations (seq, project, id, asset, asset_id, tag, kind, hole, created,"
+            f" grp, geometry, extra) VALUES (?, {no}, ?, ?, ?, ?, ?, ?, {created}, ?, ?, ?)",
             zip(
                 range(first, first + n),
                 new,
                 batch.image.tolist(),
+                self._asset_ids.find(batch.image),
                 batch.tag.tolist(),
                 batch.kind.tolist(),
                 batch.hole.astype(np.uint8).tolist(),
@@ -137,6 +140,8 @@ class Inserter:
         self._next, self.count, tags = state
         self._tags = dict(tags)
         self._assets, self._pending, self._first = [], 0, self._next
+        # assets that were added with the rows are gone, and others will have their numbers
+        self._asset_ids = AssetIds(self._db)
 
     def _merge(self) -> None:
         # in sorted order the inserts walk along the tree instead of jumping about in it
@@ -189,13 +194,13 @@ def page(
         found = rows(db, sql, (*assets, project.no, after, limit))
     if direction == "p":
         found.reverse()
-    return [_row(each) for each in found]
+    return _rows(found)
 
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> AnnotationRow | None:
     """The annotation with an id, or None."""
     found = row(db, f"{_SELECT} WHERE n.project = ? AND n.id = ?", (project.no, id_))
-    return None if found is None else _row(found)
+    return None if found is None else _rows([found])[0]
 
 
 def find_many(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> list[AnnotationRow]:
@@ -205,7 +210,7 @@ def find_many(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> list[A
         part = id_[begin : begin + 500]
         marks = ",".join("?" * len(part))
         sql = f"{_SELECT} WHERE n.project = ? AND n.id IN ({marks}) ORDER BY n.id"
-        found += map(_row, rows(db, sql, (project.no, *part)))
+        found += _rows(rows(db, sql, (project.no, *part)))
     return found
 
 
@@ -218,7 +223,7 @@ def of_assets(db: Database, assets: Sequence[int]) -> list[AnnotationRow]:
         " ORDER BY n.id",
         tuple(assets),
     )
-    return [_row(each) for each in found]
+    return _rows(found)
 
 
 def join_group(db: Database, project: ProjectKey, group: bytes, asset: int) -> bytes | None:
