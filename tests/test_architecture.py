@@ -28,8 +28,8 @@ LAYERS = [
     {
         "geometry", "outline", "brush", "rle", "batch", "idset", "openstruct",
         "jsonscan", "jsonrecord", "jsonindex", "jsontext", "csvtext", "xmltext", "tfrecord",
-        "labelmap", "nifti", "volume", "imageheader", "source", "dataset", "output", "spool",
-        "matching", "format",
+        "labelmap", "nifti", "volume", "imageheader", "source", "dataset", "output", "secondwriter",
+        "writerprocess", "collection", "spool", "matching", "format",
     },
     # three neighbours that never import each other
     {"formats", "check", "store"},

@@ -122,7 +122,7 @@ def test_a_file_that_the_second_process_cannot_write(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["refuses", "is killed"])
 def test_a_second_process_that_ends_is_an_error(tmp_path: Path, how: str) -> None:
     """Whoever goes on putting files hears of it, at the latest when the block is left."""
-    with pytest.raises(OSError, match="directory|process"), FolderOutput(tmp_path) as out:
+    with pytest.raises(OSError, match=r"directory|process"), FolderOutput(tmp_path) as out:
         for number in range(20 * MANY):
             out.put(f"a/{number}.txt", b"some text")
             if out._second is not None and number == output._FEW + 10:
