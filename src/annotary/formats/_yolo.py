@@ -20,9 +20,13 @@ from annotary.geometry import Bools, Floats, extents
 
 LEAST = 1e-3
 """How wide and high the box around keypoints is at least, as a fraction."""
-SHORT = (2, 4, 6, 9, 12, 15)
+SHORT = (2, 4, 6, 9, 12)
+LONGEST = 15
 STEPS = [(c, s) for c in (0, 1, -1, 2, -2) for s in (0, 1, -1, 2, -2)]
 """Pairs near the rounded centre and size, in floats up or down."""
+USUAL = 3
+"""So many of them are tried for every box."""
+EDGE = 2.0**-50
 
 Lines = Callable[[Part, AnnotationBatch], list[str]]
 """For every row of a batch, the line that it is written as with its end, or ``""`` for none."""
@@ -46,16 +50,22 @@ def centre_size(low: Floats, high: Floats) -> tuple[Floats, Floats]:
 
 def _pairs(low: Floats, high: Floats) -> tuple[Floats, Floats]:
     centre, size = (low + high) / 2, high - low
-    open_ = np.ones(len(low), np.bool_)
+    # what few decimals can say, many can: rows that fail here need no try with fewer
+    c, s = np.round(centre, LONGEST), np.round(size, LONGEST)
+    can = (c - s / 2 == low) & (c + s / 2 == high)
+    rest = np.flatnonzero(~can)
+    if len(rest):
+        centre[rest], size[rest] = _nearest(low[rest], high[rest], centre[rest], size[rest])
+    open_ = np.flatnonzero(can)
+    centre[open_], size[open_] = c[open_], s[open_]
     for decimals in SHORT:
-        c, s = np.round(centre, decimals), np.round(size, decimals)
-        same = open_ & (c - s / 2 == low) & (c + s / 2 == high)
-        centre, size = np.where(same, c, centre), np.where(same, s, size)
-        open_ &= ~same
-        if not open_.any():
-            return centre, size
-    rows = np.flatnonzero(open_)
-    centre[rows], size[rows] = _nearest(low[rows], high[rows], centre[rows], size[rows])
+        if not len(open_):
+            break
+        c, s = np.round(centre[open_], decimals), np.round(size[open_], decimals)
+        same = (c - s / 2 == low[open_]) & (c + s / 2 == high[open_])
+        done = open_[same]
+        centre[done], size[done] = c[same], s[same]
+        open_ = open_[~same]
     return centre, size
 
 
@@ -63,14 +73,21 @@ def _nearest(low: Floats, high: Floats, centre: Floats, size: Floats) -> tuple[F
     """The best of the pairs within two floats of ``centre`` and ``size``."""
     best_c, best_s = centre.copy(), size.copy()
     best = np.full(len(low), np.inf)
-    c_step, s_step = np.spacing(centre), np.spacing(size)
-    for dc, ds in STEPS:
-        c, s = centre + dc * c_step, size + ds * s_step
-        a, b = c - s / 2, c + s / 2
-        error = np.where(_inside(c, s), np.maximum(np.abs(a - low), np.abs(b - high)), np.inf)
-        better = error < best
-        best = np.where(better, error, best)
-        best_c, best_s = np.where(better, c, best_c), np.where(better, s, best_s)
+    rows = np.arange(len(low))
+    for number, (dc, ds) in enumerate(STEPS):
+        if number == USUAL:
+            # elsewhere no other pair is better; at the image's edges some of these are outside,
+            # and floats are closer to each other below a power of two
+            odd = (low < EDGE) | (high > 1 - EDGE) | (best > np.spacing(high) / 2)
+            odd |= (np.frexp(low)[0] == 0.5) | (np.frexp(high)[0] == 0.5)
+            rows = np.flatnonzero(odd & (best > 0))
+            low, high, centre, size = low[rows], high[rows], centre[rows], size[rows]
+        c, s = centre + dc * np.spacing(centre), size + ds * np.spacing(size)
+        error = np.maximum(np.abs(c - s / 2 - low), np.abs(c + s / 2 - high))
+        error[~_inside(c, s)] = np.inf
+        better = error < best[rows]
+        found = rows[better]
+        best[found], best_c[found], best_s[found] = error[better], c[better], s[better]
     while (outside := ~_inside(best_c, best_s)).any():
         best_s = np.where(outside, np.nextafter(best_s, 0.0), best_s)
     return best_c, best_s
