@@ -29,7 +29,8 @@ LAYERS = [
         "geometry", "outline", "brush", "rle", "batch", "idset", "openstruct",
         "jsonscan", "jsonrecord", "jsonindex", "jsontext", "csvtext", "xmltext", "tfrecord",
         "labelmap", "nifti", "volume", "imageheader", "source", "dataset", "output", "secondwriter",
-        "writerprocess", "collection", "spool", "matching", "format",
+        "secondreader",
+        "writerprocess", "collection", "processors", "spool", "matching", "format",
     },
     # three neighbours that never import each other
     {"formats", "check", "store"},

@@ -158,22 +158,31 @@ class JsonText:
 
         :raises ValueError: the member is no array.
         """
+        for number in range(len(member.firsts)):
+            # nothing here holds on to a chunk while the caller works on it
+            found = [self.chunk(member, number, type)]
+            if found[0].items:
+                yield found.pop()
+
+    def chunk(self, member: Member, number: int, type: type[T] | Decodes[T]) -> Chunk[T]:
+        """Decode one of an array's ``len(member.firsts)`` chunks, see :meth:`elements`.
+
+        :raises ValueError: the member is no array.
+        """
         if member.kind != "array":
             raise ValueError(f"{member.key!r} is no array")
         decoder = _decoder(type)
-        for chunk, first in enumerate(member.firsts):
-            index = first
-            items = self._decoded(member, chunk, decoder)
-            if items is None:
-                items = []
-                for slot in self._chunk_slots(member, chunk):
-                    item = self._item(slot, index, decoder)
-                    items.append(item)
-                    index += slot.counts
-            # nothing here holds on to a chunk while the caller works on it
-            found, items = [Chunk(first, items)] if items else [], None
-            while found:
-                yield found.pop()
+        first = member.firsts[number]
+        items = self._decoded(member, number, decoder)
+        if items is not None:
+            return Chunk(first, items)
+        apart: list[T | Fault] = []
+        index = first
+        for slot in self._chunk_slots(member, number):
+            item = self._item(slot, index, decoder)
+            apart.append(item)
+            index += slot.counts
+        return Chunk(first, apart)
 
     def decode(self, span: Span, type: type[T] | Decodes[T], index: int = 0) -> T | Fault:
         """Decode one value; the fault, if it cannot be, names ``index`` as its place."""

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from annotary import writerprocess
+from annotary import processors, writerprocess
 from annotary.writerprocess import FRAME
 
 _PIPE_BYTES = 256 * 1024
@@ -24,11 +24,7 @@ _LARGEST = 64 * 1024
 
 def can_help() -> bool:
     """Whether there is a second processor, and a way to hand over work without waiting."""
-    if sys.platform == "win32" or not sys.executable:
-        return False
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) > 1
-    return (os.cpu_count() or 1) > 1
+    return sys.platform != "win32" and bool(sys.executable) and processors.spare()
 
 
 class SecondWriter:

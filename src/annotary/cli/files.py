@@ -61,16 +61,16 @@ def import_(
         with project.assets.create_upload_session() as upload:
             upload.add_path(images)
     begin = time.monotonic()
-    session = project.annotations.create_import_session(
-        background=True,
-        format=format_,
-        on_error=on_error,
-        create_assets=create_assets,
-        dry_run=dry_run,
-        rejects=rejects is not None,
-    )
     failed = None
     with Progress("Importing") as progress:
+        session = project.annotations.create_import_session(
+            background=not progress.quiet,
+            format=format_,
+            on_error=on_error,
+            create_assets=create_assets,
+            dry_run=dry_run,
+            rejects=rejects is not None,
+        )
         session.on_progress = lambda found: progress.set(
             found.status.annotations.with_status.Processed
         )
@@ -146,7 +146,7 @@ def export(
     if out is None:
         raise click.UsageError("Missing option '--out'.")
     with Progress("Exporting", "annotations") as progress:
-        operation = project.annotations.create_export(request, background=True)
+        operation = project.annotations.create_export(request, background=not progress.quiet)
         operation = project.operations.wait_until_done(
             operation.id,
             raise_exception_if=None,

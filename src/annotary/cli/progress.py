@@ -17,7 +17,8 @@ class Progress:
         self._verb = verb
         self._unit = unit
         self._shown = False
-        self._quiet = quiet or not sys.stderr.isatty()
+        # nobody looks: the work may as well be done in the foreground, without a thread
+        self.quiet = quiet or not sys.stderr.isatty()
         self._begin = time.monotonic()
         self._next = self._begin + _SILENT_SECONDS
         self.count = 0
@@ -44,7 +45,7 @@ class Progress:
         """Say how far it is."""
         self.count, self.total = count, total
         now = time.monotonic()
-        if self._quiet or now < self._next:
+        if self.quiet or now < self._next:
             return
         self._next = now + _EVERY_SECONDS
         rate = count / max(now - self._begin, 1e-9)

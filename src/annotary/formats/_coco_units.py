@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
@@ -17,13 +16,10 @@ _PROBE = 1000
 """Records that are looked at in one go."""
 
 
-Chunks = Iterator[Chunk[Annotation]]
-
-
-def with_units(
+def set_units(
     text: CocoText, member: Member | None, rows: RowSink, struct: OpenStruct[Annotation]
-) -> Chunks:
-    """Set ``rows.normalized``; answers the chunks of annotations, none of them decoded twice.
+) -> list[Chunk[Annotation]]:
+    """Set ``rows.normalized``; answers the first chunk of annotations, if it was decoded.
 
     ``info.normalized`` decides, or else the values. The first records nearly always do; a file
     of fractions is looked through to its end. A doubtful case is told as a remark.
@@ -32,18 +28,16 @@ def with_units(
     stated = info.get("normalized") if isinstance(info, dict) else None
     if isinstance(stated, bool):
         rows.normalized = stated
-    if member is None:
-        return iter(())
+    if member is None or isinstance(stated, bool):
+        return []
     chunks = text.json.elements(member, struct)
-    if isinstance(stated, bool):
-        return chunks
     with no_collection():
         first = next(chunks, None)
         if first is None:
-            return iter(())
+            return []
         found = _fractions(text, rows, first)
     if found is False:
-        return chain((first,), chunks)
+        return [first]
     del first
     for chunk in chunks:
         more = _fractions(text, rows, chunk)
@@ -52,7 +46,7 @@ def with_units(
         if found is False:
             break
     rows.normalized = bool(found)
-    return text.json.elements(member, struct)
+    return []
 
 
 def _fractions(text: CocoText, rows: RowSink, chunk: Chunk[Annotation]) -> bool | None:

@@ -62,7 +62,7 @@ from annotary.formats import _coco_text
 from annotary.formats._coco import Annotation, CocoText
 from annotary.formats._coco_lists import Categories, Images
 from annotary.formats._coco_rows import Rows
-from annotary.formats._coco_units import with_units
+from annotary.formats._coco_units import set_units
 from annotary.jsontext import Fault, JsonSyntaxError, JsonText, Member, OpenStruct, pointer
 from annotary.problems import Location
 from annotary.source import FileSet, SourceError, SourceFile
@@ -114,11 +114,11 @@ class Coco(Format):
         struct = OpenStruct(Annotation)
         rows.locate = lambda at: _place(text, member, at)
         rows.id_space = self.family
-        chunks = with_units(text, member, rows, struct)
+        decoded = set_units(text, member, rows, struct)
         categories = Categories(text, rows)
         images = Images(text, rows)
         if member is not None:
-            Rows(text, member, rows, images, categories, struct).read(chunks)
+            Rows(text, member, rows, images, categories, struct).read(decoded)
         text.finish()
 
     def write(self, data: Dataset, out: Output) -> None:
