@@ -127,7 +127,7 @@ def beyond_the_image(records: list[dict[str, Any]]) -> None:
     ("change", "chunks"),
     [
         (nothing, "0 2"),
-        (unknown_image, "1 1"),
+        (unknown_image, "0 2"),
         (wrong_type, "2 0"),
         (repeated, "0 2"),
         (text_ids, "1 1"),

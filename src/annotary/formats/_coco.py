@@ -86,9 +86,9 @@ class Numbers:
     def __init__(self) -> None:
         self._odd: dict[str, int] = {}
 
-    def of(self, ids: Sequence[Any]) -> Ints:
+    def of(self, ids: Sequence[Any] | Ints) -> Ints:
         """One number for every id [n]."""
-        numbers = np.array(ids) if ids else np.zeros(0, np.int64)
+        numbers = np.array(ids) if len(ids) else np.zeros(0, np.int64)
         if numbers.dtype == np.int64 and numbers.ndim == 1:
             return numbers
         return np.array([self._one(id) for id in ids], np.int64)

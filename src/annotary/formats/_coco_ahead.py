@@ -6,7 +6,7 @@ Whatever needs a word in the log, or changes what the next chunk is read with, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -24,18 +24,23 @@ from annotary.secondreader import SecondReader
 
 _FEW = 2
 """Chunks that are read sooner than a second process has started."""
-_MANY_IMAGES = 500_000
-"""The second process would hold the list of images as well."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _extras = msgspec.msgpack.Decoder(dict[int, Extra])
 
 
 class Plain(NamedTuple):
-    """A chunk's rows, and the ids of its records."""
+    """A chunk's rows, whose images are not known yet, and the ids of each record."""
 
     ids: Ints
+    image_ids: Ints
     batch: AnnotationBatch
+
+    def find_images(self, images: Images) -> bool:
+        """Fill in the images; answers whether all are known."""
+        found = images.find(self.image_ids)
+        self.batch.image = found[self.batch.record].astype(np.int32)
+        return not (found < 0).any()
 
 
 class Ahead:
@@ -46,46 +51,48 @@ class Ahead:
 
     def take(self) -> Plain | None:
         """The next chunk; None where it has to be read here."""
-        found: tuple[Ints, dict[str, Any], bytes] | None = self._reader.take()
+        found: tuple[Ints, Ints, dict[str, Any], bytes] | None = self._reader.take()
         if found is None:
             return None
-        ids, columns, extras = found
-        return Plain(ids, AnnotationBatch(**columns, extras=_extras.decode(extras)))
+        ids, image_ids, columns, extras = found
+        return Plain(ids, image_ids, AnnotationBatch(**columns, extras=_extras.decode(extras)))
 
 
-class PlainChunks:
+@contextmanager
+def read_ahead(
+    text: CocoText, member: Member | None, rows: RowSink, categories: Categories
+) -> Iterator[Ahead | None]:
+    """A second process that reads every other chunk, where that is worth it.
+
+    Begin before the images are read: then it holds no list of them.
+    """
+    numbers = range(1, len(member.firsts) if member else 0, 2)
+    enough = len(numbers) >= _FEW and processors.spare() and processors.can_fork()
+    if member is None or not enough:
+        yield None
+        return
+    reader = SecondReader(_PlainChunks(text, member, rows, categories).read, numbers)
+    try:
+        yield Ahead(reader)
+    finally:
+        reader.close()
+
+
+class _PlainChunks:
     """Reads chunks without telling anything."""
 
     def __init__(
-        self,
-        text: CocoText,
-        member: Member,
-        rows: RowSink,
-        images: Images,
-        categories: Categories,
+        self, text: CocoText, member: Member, rows: RowSink, categories: Categories
     ) -> None:
         self._text = text
         self._member = member
         self._rows = rows
-        self._images = images
         self._categories = categories
         self._tags = len(rows.tag_names)
         self._struct = OpenStruct(Annotation)
 
-    @contextmanager
-    def ahead(self, numbers: Sequence[int]) -> Iterator[Ahead | None]:
-        """A second process that reads the chunks of these numbers, where that is worth it."""
-        enough = len(numbers) >= _FEW and len(self._rows.image_names) < _MANY_IMAGES
-        if not (enough and processors.spare() and processors.can_fork()):
-            yield None
-            return
-        reader = SecondReader(self._read, numbers)
-        try:
-            yield Ahead(reader)
-        finally:
-            reader.close()
-
-    def _read(self, number: int) -> tuple[Ints, dict[str, Any], bytes] | None:
+    def read(self, number: int) -> tuple[Ints, Ints, dict[str, Any], bytes] | None:
+        """One chunk; None where something needs a word."""
         chunk = self._text.json.chunk(self._member, number, self._struct)
         records: list[Annotation] = []
         for item in chunk.items:
@@ -95,17 +102,16 @@ class PlainChunks:
         if set(BODY_PARTS) <= set(self._struct.extra_fields.values()):
             return None
         ids = np.array([record.id for record in records])
-        if ids.dtype != np.int64:
+        image_ids = np.array([record.image_id for record in records])
+        if ids.dtype != np.int64 or image_ids.dtype != np.int64:
             return None
         parts = Parts(self._rows, records)
-        parts.look_up(self._images, self._categories)
-        unknown = (parts.tags < 0).any() or (parts.images < 0).any()
-        if unknown or len(self._rows.tag_names) != self._tags:
+        parts.find_tags(self._categories)
+        if (parts.tags < 0).any() or len(self._rows.tag_names) != self._tags:
             return None
         parts.gather(self._categories)
         if parts.refused:
             return None
-        at = chunk.first_index + np.arange(len(records))
-        batch = parts.batch(at, self._struct)
+        batch = parts.batch(chunk.first_index + np.arange(len(records)), self._struct)
         columns = {name: getattr(batch, name) for name in batch.__slots__ if name != "extras"}
-        return ids, columns, _encode(batch.extras)
+        return ids, image_ids, columns, _encode(batch.extras)

@@ -77,7 +77,7 @@ class Images:
             name = rows.image_names[first] if first >= 0 else "an image without a name"
             rows.problem("duplicate-image-id", at, id=id, first=name)
 
-    def find(self, ids: Sequence[Any]) -> Ints:
+    def find(self, ids: Sequence[Any] | Ints) -> Ints:
         """The number of the image of each id [n], -1 for none."""
         # a position of -1 is the -1 at the end
         found: Ints = self._images[self._positions.find(self._ids.of(ids))]

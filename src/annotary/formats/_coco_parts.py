@@ -38,7 +38,7 @@ class Parts:
     def __init__(self, rows: RowSink, records: Sequence[Annotation]) -> None:
         self._rows = rows
         self._records = records
-        self.images: Ints = np.zeros(0, np.int64)
+        self.images: Ints = np.zeros(len(records), np.int64)
         self.tags: Ints = np.zeros(0, np.int64)
         self.refused: dict[int, RefusedError] = {}
         self.consumed: frozenset[str] = frozenset()
@@ -48,9 +48,12 @@ class Parts:
         self._masks: dict[int, rle.Rle] = {}
         self._mask_areas: dict[int, float] = {}
 
-    def look_up(self, images: Images, categories: Categories) -> None:
-        """The image and the tag of every record, -1 where they are not known."""
+    def find_images(self, images: Images) -> None:
+        """The image of every record, -1 where it is not known."""
         self.images = images.find([record.image_id for record in self._records])
+
+    def find_tags(self, categories: Categories) -> None:
+        """The tag of every record, -1 where it is not known."""
         self.tags = categories.find([record.category_id for record in self._records])
 
     def gather(self, categories: Categories) -> None:

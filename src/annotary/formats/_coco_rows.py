@@ -17,7 +17,7 @@ from annotary.formats._coco import (
     Annotation,
     CocoText,
 )
-from annotary.formats._coco_ahead import PlainChunks
+from annotary.formats._coco_ahead import Ahead
 from annotary.formats._coco_lists import Categories, Images
 from annotary.formats._coco_parts import Parts, RefusedError
 from annotary.idset import IdSet
@@ -46,28 +46,25 @@ class Rows:
         self._seen = IdSet()
         self._seen_words: set[str] = set()
 
-    def read(self, decoded: list[Chunk[Annotation]]) -> None:
-        """Read all chunks; ``decoded`` is the first one, if that was done already."""
-        count = len(self._member.firsts)
-        plain = PlainChunks(self._text, self._member, self._rows, self._images, self._categories)
-        with plain.ahead(range(1, count, 2)) as ahead:
-            for number in range(count):
-                found = ahead.take() if ahead and number % 2 else None
-                again = None
-                if found is not None:
-                    again = self._seen.add(found.ids)
-                    if not again.any():
-                        self._rows.extend(found.batch)
-                        continue
-                with no_collection():
-                    if decoded:
-                        chunk = decoded.pop()
-                    else:
-                        chunk = self._text.json.chunk(self._member, number, self._struct)
-                    if chunk.items:
-                        self.add(chunk.first_index, chunk.items, again)
-                    # before collection goes on: it would look at every record
-                    del chunk
+    def read(self, decoded: list[Chunk[Annotation]], ahead: Ahead | None) -> None:
+        """Read all chunks: ``decoded`` is the first one, if that was done already."""
+        for number in range(len(self._member.firsts)):
+            found = ahead.take() if ahead and number % 2 else None
+            again = None
+            if found is not None and found.find_images(self._images):
+                again = self._seen.add(found.ids)
+                if not again.any():
+                    self._rows.extend(found.batch)
+                    continue
+            with no_collection():
+                if decoded:
+                    chunk = decoded.pop()
+                else:
+                    chunk = self._text.json.chunk(self._member, number, self._struct)
+                if chunk.items:
+                    self.add(chunk.first_index, chunk.items, again)
+                # before collection goes on: it would look at every record
+                del chunk
 
     def add(
         self,
@@ -94,7 +91,8 @@ class Rows:
                 records.append(item)
                 at.append(index)
         parts = Parts(self._rows, records)
-        parts.look_up(self._images, self._categories)
+        parts.find_images(self._images)
+        parts.find_tags(self._categories)
         self._tell_unknown(parts, records, self._repeated(records) if again is None else again)
         if self._struct.extra_fields:
             self._body_parts(records, parts)

@@ -60,6 +60,7 @@ from annotary.dataset import Dataset, Output
 from annotary.format import Carries, Format
 from annotary.formats import _coco_text
 from annotary.formats._coco import Annotation, CocoText
+from annotary.formats._coco_ahead import read_ahead
 from annotary.formats._coco_lists import Categories, Images
 from annotary.formats._coco_rows import Rows
 from annotary.formats._coco_units import set_units
@@ -116,9 +117,10 @@ class Coco(Format):
         rows.id_space = self.family
         decoded = set_units(text, member, rows, struct)
         categories = Categories(text, rows)
-        images = Images(text, rows)
-        if member is not None:
-            Rows(text, member, rows, images, categories, struct).read(decoded)
+        with read_ahead(text, member, rows, categories) as ahead:
+            images = Images(text, rows)
+            if member is not None:
+                Rows(text, member, rows, images, categories, struct).read(decoded, ahead)
         text.finish()
 
     def write(self, data: Dataset, out: Output) -> None:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from annotary.store.database import Database, rows
 
+_READ_AT_ONCE = 10_000
+
 
 class AssetIds:
     """Ids of a range of numbers that grows with what is asked for: 16 bytes each.
@@ -36,8 +38,9 @@ class AssetIds:
 
     def _read(self, low: int, high: int) -> NDArray[Any]:
         ids = np.zeros(max(high - low, 0), "V16")
-        if len(ids):
-            sql = "SELECT no, id FROM assets WHERE no >= ? AND no < ?"
-            numbers, values = zip(*rows(self._db, sql, (low, high)), strict=True)
-            ids[np.array(numbers, np.int64) - low] = np.frombuffer(b"".join(values), "V16")
+        sql = "SELECT no, id FROM assets WHERE no >= ? AND no < ?"
+        for begin in range(low, high, _READ_AT_ONCE):
+            found = rows(self._db, sql, (begin, min(begin + _READ_AT_ONCE, high)))
+            numbers = np.array([no for no, _ in found], np.int64)
+            ids[numbers - low] = np.frombuffer(b"".join([id_ for _, id_ in found]), "V16")
         return ids
