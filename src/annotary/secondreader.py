@@ -1,7 +1,7 @@
 """A second process that makes a part of the results: a copy of this one, which sees all it has.
 
 Reading is work for the processor, and Python does it on one. The copy answers in order and waits
-until it is listened to: it is never more than a result ahead.
+until it is listened to: it is never more than two results ahead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import queue
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
@@ -55,16 +57,30 @@ def _answer(work: Callable[[int], Any], numbers: Sequence[int], write: int) -> N
         os.dup2(write, 3)
         os.closerange(4, os.sysconf("SC_OPEN_MAX"))
         _widen(3)
-        with os.fdopen(3, "wb") as results:
-            for number in numbers:
-                try:
-                    found = work(number)
-                except Exception:
-                    found = None  # told where it is done again
-                pickle.dump(found, results, pickle.HIGHEST_PROTOCOL)
-                results.flush()
+        ready: queue.Queue[bytes | None] = queue.Queue(1)
+        sender = threading.Thread(target=_send, args=(ready, 3))
+        sender.start()
+        for number in numbers:
+            try:
+                found = work(number)
+            except Exception:
+                found = None  # told where it is done again
+            ready.put(pickle.dumps(found, pickle.HIGHEST_PROTOCOL))
+        ready.put(None)
+        sender.join()
     finally:
         os._exit(0)
+
+
+def _send(ready: queue.Queue[bytes | None], pipe: int) -> None:
+    """Write one result while the next is made; without a reader there is nothing to live for."""
+    while (result := ready.get()) is not None:
+        rest = memoryview(result)
+        try:
+            while rest:
+                rest = rest[os.write(pipe, rest) :]
+        except OSError:
+            os._exit(1)
 
 
 def _widen(pipe: int) -> None:

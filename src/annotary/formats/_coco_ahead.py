@@ -58,15 +58,20 @@ class Ahead:
         return Plain(ids, image_ids, AnnotationBatch(**columns, extras=_extras.decode(extras)))
 
 
+def is_ahead(chunk: int) -> bool:
+    """Whether the second process reads a chunk: three of five, for the first one also checks."""
+    return chunk % 5 in {1, 3, 4}
+
+
 @contextmanager
 def read_ahead(
     text: CocoText, member: Member | None, rows: RowSink, categories: Categories
 ) -> Iterator[Ahead | None]:
-    """A second process that reads every other chunk, where that is worth it.
+    """A second process that reads many of the chunks, where that is worth it.
 
     Begin before the images are read: then it holds no list of them.
     """
-    numbers = range(1, len(member.firsts) if member else 0, 2)
+    numbers = [n for n in range(len(member.firsts) if member else 0) if is_ahead(n)]
     enough = len(numbers) >= _FEW and processors.spare() and processors.can_fork()
     if member is None or not enough:
         yield None

@@ -17,7 +17,7 @@ from annotary.formats._coco import (
     Annotation,
     CocoText,
 )
-from annotary.formats._coco_ahead import Ahead
+from annotary.formats._coco_ahead import Ahead, is_ahead
 from annotary.formats._coco_lists import Categories, Images
 from annotary.formats._coco_parts import Parts, RefusedError
 from annotary.idset import IdSet
@@ -49,7 +49,7 @@ class Rows:
     def read(self, decoded: list[Chunk[Annotation]], ahead: Ahead | None) -> None:
         """Read all chunks: ``decoded`` is the first one, if that was done already."""
         for number in range(len(self._member.firsts)):
-            found = ahead.take() if ahead and number % 2 else None
+            found = ahead.take() if ahead and is_ahead(number) else None
             again = None
             if found is not None and found.find_images(self._images):
                 again = self._seen.add(found.ids)
