@@ -8,6 +8,7 @@ whether that is a zip or a folder.
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
@@ -173,10 +174,10 @@ def member_names(
 
     images = [inside(name) for name in images]
     stems = [stem_of(name) for name in images]
-    seen: dict[str, int] = {}
-    for stem in chain(stems, map(stem_of, map(inside, others))):
-        key = _folded(stem)
-        seen[key] = seen.get(key, 0) + 1
+    keys = [_folded(stem) for stem in chain(stems, map(stem_of, map(inside, others)))]
+    if len(set(keys)) == len(keys):  # as nearly always
+        return [stem + ending for stem in stems]
+    seen = Counter(keys)
     names = []
     used: set[str] = set()
     for name, stem in zip(images, stems, strict=True):

@@ -102,8 +102,8 @@ def box_texts(boxes: Floats) -> list[str]:
     """Boxes [n, 4] (xmin, ymin, xmax, ymax; fractions) as ``x_centre y_centre width height``."""
     x, w = centre_size(boxes[:, 0], boxes[:, 2])
     y, h = centre_size(boxes[:, 1], boxes[:, 3])
-    texts = shortest(np.column_stack([x, y, w, h]).ravel(), point=True)
-    return [" ".join(texts[at : at + 4]) for at in range(0, len(texts), 4)]
+    texts = iter(shortest(np.column_stack([x, y, w, h]).ravel(), point=True))
+    return [" ".join(four) for four in zip(texts, texts, texts, texts, strict=True)]
 
 
 def pose_box(points: Sequence[float]) -> list[float]:
