@@ -8,6 +8,7 @@ of a polygon, or a polygon and its keypoints.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -137,6 +138,9 @@ class AnnotationBatch:
         return np.choose(axis, sides, out=out)
 
 
+_ELSEWHERE = -(2**63)
+
+
 class RowSink:
     """Where a reader writes what it finds.
 
@@ -153,7 +157,9 @@ class RowSink:
         self.image_names: list[str] = []
         self.image_sizes: list[tuple[int, int]] = []
         """(width, height) as the file states them, (0, 0) where it does not."""
-        self.image_at: list[int | Location] = []
+        # eight bytes for each: there may be a million
+        self._image_at = array("q")
+        self._image_places: dict[int, Location] = {}
         self.tag_names: list[str] = []
         self.tag_ids: list[int | None] = []
         """The class numbers of the source, where it has any."""
@@ -197,8 +203,18 @@ class RowSink:
             size = (width, height)
             # a million images have some hundred sizes
             self.image_sizes.append(self._sizes.setdefault(size, size))
-            self.image_at.append(at)
+            if isinstance(at, int):
+                self._image_at.append(at)
+            else:
+                self._image_at.append(_ELSEWHERE)
+                if at is not NOWHERE:
+                    self._image_places[number] = at
         return number
+
+    def image_place(self, image: int) -> Location:
+        """Where an image was declared first."""
+        at = self._image_at[image]
+        return self._image_places.get(image, NOWHERE) if at == _ELSEWHERE else self.place(at)
 
     def tag(self, name: str, id: int | None = None) -> int:
         """Declare a class by name, with its number in the source if it has one."""

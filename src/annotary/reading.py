@@ -321,7 +321,7 @@ class FileReading:
 
     def _tell_image(self, image: int, records: int) -> None:
         code, values = self._why[image]
-        place = self.rows.place(self.rows.image_at[image])
+        place = self.rows.image_place(image)
         self.session.log.add(Problem(code, self.source.name, place, values, count=max(records, 1)))
 
 

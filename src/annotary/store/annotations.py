@@ -22,7 +22,8 @@ from annotary.store.projects import ProjectKey
 
 _extra = msgspec.msgpack.Decoder(Extra)
 _encode = msgspec.msgpack.Encoder().encode
-_MERGE_ROWS = 1_000_000
+_MERGE_ROWS = 2_000_000
+_MERGED_AT_ONCE = 100_000
 
 
 class AnnotationRow(msgspec.Struct, gc=False):
@@ -63,7 +64,7 @@ class Inserter:
         self._project = project
         (last,) = row(db, "SELECT COALESCE(MAX(seq), 0) FROM annotations")
         self._next = last + 1
-        self._assets: list[NDArray[np.int64]] = []
+        self._assets: list[NDArray[np.int32]] = []
         self._first = self._next
         self._pending = 0
         self._tags: dict[int, int] = {}
@@ -112,7 +113,7 @@ class Inserter:
         )
         self._next += n
         self.count += n
-        self._assets.append(batch.image.astype(np.int64))
+        self._assets.append(batch.image.astype(np.int32))
         self._pending += n
         tags, counts = np.unique(batch.tag, return_counts=True)
         for tag, count in zip(tags.tolist(), counts.tolist(), strict=True):
@@ -149,10 +150,12 @@ class Inserter:
             return
         assets = np.concatenate(self._assets)
         order = np.argsort(assets, kind="stable")
-        self._db.executemany(
-            "INSERT INTO asset_annotations (asset, seq) VALUES (?, ?)",
-            zip(assets[order].tolist(), (order + self._first).tolist(), strict=True),
-        )
+        for begin in range(0, len(order), _MERGED_AT_ONCE):
+            part = order[begin : begin + _MERGED_AT_ONCE]
+            self._db.executemany(
+                "INSERT INTO asset_annotations (asset, seq) VALUES (?, ?)",
+                zip(assets[part].tolist(), (part + self._first).tolist(), strict=True),
+            )
         self._assets, self._pending, self._first = [], 0, self._next
 
 
