@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 
 _PIPE_BYTES = 1024 * 1024
@@ -55,7 +56,10 @@ def _answer(work: Callable[[int], Any], numbers: Sequence[int], write: int) -> N
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         # locks on files that are open here would outlive their owner with this process
         os.dup2(write, 3)
-        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+        for file in [int(each.name) for each in Path("/proc/self/fd").iterdir()]:
+            if file > 3:  # the one that listed them is closed already
+                with suppress(OSError):
+                    os.close(file)
         _widen(3)
         ready: queue.Queue[bytes | None] = queue.Queue(1)
         sender = threading.Thread(target=_send, args=(ready, 3))

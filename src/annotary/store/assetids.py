@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from annotary.store.database import Database, rows
 
 _READ_AT_ONCE = 10_000
+_SPARSE = 1000
+"""A range is read unless it grows by more than so many assets for each that is asked for."""
 
 
 class AssetIds:
@@ -26,15 +28,24 @@ class AssetIds:
     def find(self, numbers: NDArray[np.integer[Any]]) -> list[bytes]:
         """The id of each asset; all must exist."""
         low, high = int(numbers.min()), int(numbers.max()) + 1
-        if not len(self._ids):
-            self._first = low
-        end = self._first + len(self._ids)
-        before, after = self._read(low, self._first), self._read(end, high)
-        if len(before) or len(after):
-            self._ids = np.concatenate([before, self._ids, after])
-            self._first -= len(before)
+        first, end = (self._first, self._first + len(self._ids)) if len(self._ids) else (low, low)
+        if max(first - low, 0) + max(high - end, 0) > _SPARSE * len(numbers):
+            return self._each(numbers)
+        if low < first or high > end:
+            parts = [self._read(low, first), self._ids, self._read(end, high)]
+            self._ids, self._first = np.concatenate(parts), min(low, first)
         found: list[bytes] = self._ids[numbers - self._first].tolist()
         return found
+
+    def _each(self, numbers: NDArray[np.integer[Any]]) -> list[bytes]:
+        """A few assets that lie far apart, one by one."""
+        known: dict[int, bytes] = {}
+        wanted = np.unique(numbers).tolist()
+        for begin in range(0, len(wanted), 500):
+            part = wanted[begin : begin + 500]
+            marks = ",".join("?" * len(part))
+            known.update(rows(self._db, f"SELECT no, id FROM assets WHERE no IN ({marks})", part))
+        return [known[number] for number in numbers.tolist()]
 
     def _read(self, low: int, high: int) -> NDArray[Any]:
         ids = np.zeros(max(high - low, 0), "V16")
