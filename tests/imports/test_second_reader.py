@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from annotary import processors
+from annotary.formats._coco import BODY_PARTS
 
 CHUNK = 10_000
 COUNT = 4 * CHUNK + 17
@@ -119,6 +120,14 @@ def category_zero(records: list[dict[str, Any]]) -> None:
     records[3 * CHUNK + 1]["category_id"] = 0
 
 
+def body_parts(records: list[dict[str, Any]]) -> None:
+    """Feet, face and hands in the first chunk alone: later bodies are filled up."""
+    for i in (3, CHUNK + 3, 3 * CHUNK + 3):
+        records[i]["keypoints"] = [100.0, 100.0, 2] * 17
+    for name, count in BODY_PARTS.items():
+        records[3][name] = [100.0, 100.0, 2] * count
+
+
 def beyond_the_image(records: list[dict[str, Any]]) -> None:
     records[CHUNK + 7] |= {"bbox": [600, 1, 400, 2], "segmentation": []}
 
@@ -132,6 +141,7 @@ def beyond_the_image(records: list[dict[str, Any]]) -> None:
         (repeated, "0 3"),
         (text_ids, "1 2"),
         (category_zero, "2 1"),
+        (body_parts, "0 3"),
         (beyond_the_image, "0 3"),
     ],
 )

@@ -104,7 +104,7 @@ class _PlainChunks:
             if isinstance(item, Fault):
                 return None
             records.append(item)
-        if set(BODY_PARTS) <= set(self._struct.extra_fields.values()):
+        if not BODY_PARTS.keys().isdisjoint(self._struct.extra_fields.values()):
             return None
         ids = np.array([record.id for record in records])
         image_ids = np.array([record.image_id for record in records])

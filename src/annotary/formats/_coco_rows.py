@@ -51,7 +51,11 @@ class Rows:
         for number in range(len(self._member.firsts)):
             found = ahead.take() if ahead and is_ahead(number) else None
             again = None
-            if found is not None and found.find_images(self._images):
+            # where feet, face and hands have come, records without them are filled up as well
+            body = self._struct.extra_fields and BODY_PARTS.keys() <= set(
+                self._struct.extra_fields.values()
+            )
+            if found is not None and not body and found.find_images(self._images):
                 again = self._seen.add(found.ids)
                 if not again.any():
                     self._rows.extend(found.batch)
