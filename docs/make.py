@@ -9,7 +9,7 @@ import inspect
 from pathlib import Path
 
 from annotary import formats
-from annotary.format import Carries, Format
+from annotary.contract.format import Carries, Format
 from annotary.problems import RULES
 
 HERE = Path(__file__).parent

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from annotary import rle
 from annotary.client.project import Project
+from annotary.geometry import rle
 
 Box = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax."""

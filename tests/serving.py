@@ -19,7 +19,7 @@ from annotary.store import Store
 _CODE = """
 import sys, time
 from pathlib import Path
-from annotary.jobs import Job
+from annotary.jobs.run import Job
 from annotary.server import serve
 
 home, port = sys.argv[1:]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 import annotary
+from annotary import formats
 
 ROOT = Path(annotary.__file__).parent
 MODULES = {
@@ -23,33 +24,29 @@ MODULES = {
 
 LAYERS = [
     # words: need msgspec only
-    {"problems", "errors", "ids", "model", "routes", "checksum"},
-    # numbers and texts: know no format and no store
-    {
-        "geometry", "outline", "brush", "rle", "batch", "idset", "openstruct",
-        "jsonscan", "jsonrecord", "jsonindex", "jsontext", "csvtext", "xmltext", "tfrecord",
-        "labelmap", "nifti", "volume", "imageheader", "source", "dataset", "output", "secondwriter",
-        "secondreader",
-        "writerprocess", "collection", "processors", "spool", "matching", "format",
-    },
-    # three neighbours that never import each other
-    {"formats", "check", "store"},
+    {"problems", "errors", "ids", "model", "routes", "checksum", "matching"},
+    # numbers; other processes: know nothing of annotations
+    {"geometry", "processes"},
+    # rows in bulk; files whose every fault has a place
+    {"batch", "syntax"},
+    # what the author of a format reads
+    {"contract"},
+    # neighbours that never import each other
+    {"formats", "store"},
+    # the way in, the way out
+    {"reading", "writing"},
     # what the system does
-    {
-        "recognise", "rejects", "reading", "reduction", "exporting", "conversion", "folders",
-        "jobs", "service",
-    },
+    {"conversion", "jobs"},
+    {"service"},
     # doors
     {"client", "server"},
     {"cli", "__main__"},
-]  # fmt: skip
-NEIGHBOURS = ("formats", "check", "store")
+]
 LONG = {
     "model.py": "every struct of the wire, side by side",
     "routes.py": "the whole API as one table",
-    "reduction.py": "every way to make one kind of annotation of another",
     "cli/files.py": "the commands that read and write files share their options",
-    "formats/_label_studio_tasks.py": "eleven kinds of results, each with its own value",
+    "formats/label_studio/tasks.py": "eleven kinds of results, each with its own value",
     "formats/polygon_single.py": "nine kinds of shapes, read and written",
     "formats/keypoints_datature_raw.py": "a format that holds everything a project has",
 }
@@ -130,13 +127,33 @@ def test_nothing_imports_upwards() -> None:
     assert told(wrong) == []
 
 
-def test_formats_check_and_store_never_see_each_other() -> None:
+@pytest.mark.parametrize(
+    ("one", "other"), [("formats", "store"), ("reading", "store"), ("reading", "writing")]
+)
+def test_neighbours_never_see_each_other(one: str, other: str) -> None:
+    wrong = [each for each in OWN if {part(each.module), part(each.imported)} == {one, other}]
+    assert told(wrong) == []
+
+
+def test_formats_read_the_contract_and_what_it_stands_on() -> None:
+    allowed = {
+        "batch", "contract", "geometry", "syntax", "formats",
+        "problems", "errors", "model", "ids", "checksum",
+        "processes",  # large files are read by two
+    }  # fmt: skip
     wrong = [
         each
         for each in OWN
-        if part(each.module) in NEIGHBOURS
-        and part(each.imported) in NEIGHBOURS
-        and part(each.module) != part(each.imported)
+        if part(each.module) == "formats" and part(each.imported) not in allowed
+    ]
+    assert told(wrong) == []
+
+
+def test_syntax_knows_no_rows() -> None:
+    wrong = [
+        each
+        for each in OWN
+        if part(each.module) == "syntax" and part(each.imported) in {"batch", "contract"}
     ]
     assert told(wrong) == []
 
@@ -146,17 +163,15 @@ def test_clients_reach_the_engine_only_through_the_transport() -> None:
         "annotary.client.transport",  # calls it
         "annotary.client.client",  # opens it
     }
-    engine = {"service", "store", "jobs", "formats", "reading", "exporting"}
+    engine = {"service", "store", "jobs", "formats", "reading", "writing", "conversion"}
     wrong = [
         each
         for each in OWN
         if part(each.module) == "client"
         and each.module not in doors
         and part(each.imported) in engine
-        # which endings annotation files have
-        and not (
-            each.module == "annotary.client.importsession" and each.imported.endswith("formats")
-        )
+        # which files of a folder are meant
+        and each.imported not in {"annotary.formats", "annotary.reading.folders"}
     ]
     assert told(wrong) == []
 
@@ -217,13 +232,35 @@ def test_commands_load_only_click() -> None:
     assert told(wrong) == []
 
 
-def test_formats_know_only_their_own_families() -> None:
-    """One format's file may build on what a family shares, or on the format it is a flavour of."""
-    public = {m for m in MODULES if part(m) == "formats" and not m.split(".")[-1].startswith("_")}
-    shared = {m for m in MODULES if part(m) == "formats" and m.split(".")[-1].startswith("_")}
-    wrong = [each for each in OWN if each.module in shared and each.imported in public]
-    wrong = [each for each in wrong if each.imported != "annotary.formats"]
+def entry(module: str) -> str:
+    """The format (or ``kit``) that a module of ``formats`` belongs to; empty elsewhere."""
+    names = module.split(".")
+    return names[2] if names[1:2] == ["formats"] and len(names) > 2 else ""
+
+
+def test_every_entry_of_formats_is_a_format() -> None:
+    entries = {entry(m) for m in MODULES} - {"", "kit"}
+    assert entries == set(formats.names())
+
+
+def test_the_kit_knows_no_format() -> None:
+    wrong = [
+        each
+        for each in OWN
+        if entry(each.module) == "kit" and entry(each.imported) not in {"", "kit"}
+    ]
     assert told(wrong) == []
+
+
+def test_a_format_knows_only_its_family() -> None:
+    """A format may build on the one that it is a flavour of; no two build on each other."""
+    needs: dict[str, set[str]] = {}
+    for each in OWN:
+        mine, other = entry(each.module), entry(each.imported)
+        if mine and other and other not in {mine, "kit"} and mine != "kit":
+            needs.setdefault(mine, set()).add(other)
+    both = [(a, b) for a, others in needs.items() for b in others if a in needs.get(b, ())]
+    assert both == []
 
 
 def test_files_are_short() -> None:
@@ -248,7 +285,7 @@ def test_names_say_what_is_inside() -> None:
         ),
         (
             "import annotary.model, annotary.routes, annotary.errors, annotary.ids",
-            "numpy PIL yaml click sqlite3 annotary.batch",
+            "numpy PIL yaml click sqlite3 annotary.batch annotary.syntax annotary.geometry",
         ),
         ("import annotary.cli.main", "numpy PIL yaml sqlite3 annotary.client annotary.formats"),
         ("from annotary import Client", "PIL yaml pyarrow httpx starlette annotary.server"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from annotary.batch import AnnotationBatch, RowSink
-from annotary.check import check
+from annotary.batch import AnnotationBatch
+from annotary.contract.rows import RowSink
+from annotary.reading.check import check
 
 
 def checked(values: list[float]) -> list[tuple[int, str, dict[str, object]]]:

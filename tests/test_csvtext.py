@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotary import csvtext
-from annotary.batch import RowSink
-from annotary.csvtext import Table, first_rows, quoted
+from annotary.contract.rows import RowSink
 from annotary.problems import Location
-from annotary.source import SourceError, SourceFile
+from annotary.syntax import csv as csvtext
+from annotary.syntax.csv import Table, first_rows, quoted
+from annotary.syntax.source import SourceError, SourceFile
 
 
 def source(text: str | bytes, name: str = "t.csv") -> SourceFile:

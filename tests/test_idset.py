@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotary.geometry import ring_areas
-from annotary.idset import IdIndex, IdSet
+from annotary.formats.coco.ids_seen import IdIndex, IdSet
+from annotary.geometry.arrays import ring_areas
 
 IDS = st.lists(st.integers(-50, 50) | st.integers(-(2**62), 2**62), max_size=40)
 

@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotary.jsontext import Fault, JsonSyntaxError, JsonText, Member, OpenStruct, Span, pointer
+from annotary.syntax.json.text import (
+    Fault,
+    JsonSyntaxError,
+    JsonText,
+    Member,
+    OpenStruct,
+    Span,
+    pointer,
+)
 
 TEXT = st.text(alphabet=st.sampled_from('ab"\\[]{},: \n\té漢😀/0'), max_size=6)
 SCALARS = st.none() | st.booleans() | st.integers(-999, 999) | st.floats(-9, 9) | TEXT

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from annotary import nifti
-from annotary.nifti import Header, NiftiError
+from annotary.syntax import nifti
+from annotary.syntax.nifti import Header, NiftiError
 
 REAL = Path(__file__).parents[1] / "../shared/data/nifti/data/fernando/t1_seg_gif.nii.gz"
 

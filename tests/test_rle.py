@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from annotary import brush, rle
-from annotary.rle import Rle
+from annotary.geometry import brush, rle
+from annotary.geometry.rle import Rle
 
 DATA = Path(__file__).parents[1] / "../shared/data"
 

@@ -17,12 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotary import formats
-from annotary.batch import AnnotationBatch, Extra, RowSink
-from annotary.exporting import ExportTag, export
+from annotary.batch import AnnotationBatch, Extra
+from annotary.contract.rows import RowSink
+from annotary.geometry.rle import Rle, encode_counts
 from annotary.model import ExportManifest, ExportOptions
-from annotary.output import FolderOutput
-from annotary.rle import Rle, encode_counts
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.syntax.source import FileSet, SourceError, SourceFile
+from annotary.writing.exporting import ExportTag, export
+from annotary.writing.output import FolderOutput
 from tests.formats.harness import Collected, describe, read_folder
 
 BOXES = (

@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from annotary import tfrecord
-from annotary.labelmap import LabelMapError, read_label_map, write_label_map
-from annotary.source import SourceFile
-from annotary.tfrecord import TFRecordError
+from annotary.formats.tfrecord.label_map import LabelMapError, read_label_map, write_label_map
+from annotary.syntax import tfrecord
+from annotary.syntax.source import SourceFile
+from annotary.syntax.tfrecord import TFRecordError
 
 DATA = Path(__file__).parents[1] / "../shared/data"
 REAL = DATA / "same100/gts/tfrecord_format"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotary.batch import BITMASK3D, AnnotationBatch, Extra, RowSink
-from annotary.volume import (
+from annotary.batch import BITMASK3D, AnnotationBatch, Extra
+from annotary.contract.rows import RowSink
+from annotary.formats.kit.voxels import (
     Chunk,
     Mask,
     chunk_of,

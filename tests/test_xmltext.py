@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotary import xmltext
-from annotary.source import SourceError, SourceFile
-from annotary.xmltext import XmlText, root_name
+from annotary.syntax import xml as xmltext
+from annotary.syntax.source import SourceError, SourceFile
+from annotary.syntax.xml import XmlText, root_name
 
 
 @pytest.fixture(autouse=True, params=["pieces", "whole"])

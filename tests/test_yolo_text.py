@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotary.formats._yolo import box_texts, centre_size
+from annotary.formats.yolo_darknet.write import box_texts, centre_size
 
 ENDS = st.floats(0.0, 1.0, width=64, allow_subnormal=False)
 DECIMALS = st.integers(0, 10**6).map(lambda n: n / 10**6)

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from annotary import errors, rle
+from annotary import errors
+from annotary.geometry import rle
 from tests.contract.conftest import box
 
 RUNS = rle.encode_counts([100, 300, 79_600]).decode()

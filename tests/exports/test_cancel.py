@@ -16,7 +16,7 @@ from tests.samples import coco, rectangle, register
 WORKER = """
     import sys, time
     from annotary import Client
-    from annotary.jobs import Job
+    from annotary.jobs.run import Job
 
     advance = Job.advance
 

@@ -26,8 +26,8 @@ from annotary import (
     formats,
 )
 from annotary.client.project import Project
-from annotary.exporting import split
 from annotary.model import ExportManifest, ExportOptions
+from annotary.writing.exporting import split
 from tests.samples import coco, random_annotations, rectangle, register, send
 
 WRITERS = [f.name for f in formats.writers()]

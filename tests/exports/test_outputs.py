@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotary import output
-from annotary.dataset import inside, member_names
-from annotary.formats._text import shortest
-from annotary.output import FolderOutput, ZipOutput
-from annotary.secondwriter import SecondWriter, can_help
+from annotary.contract.names import inside, member_names
+from annotary.formats.kit.numbers import shortest
+from annotary.processes.writer import SecondWriter, can_help
+from annotary.writing import output
+from annotary.writing.output import FolderOutput, ZipOutput
 
 
 def test_both_ways_of_writing_are_the_same(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from annotary import formats
 from annotary.batch import AnnotationBatch, Extra
-from annotary.exporting import ExportTag, export
 from annotary.model import ExportManifest, ExportOptions, Skeleton
-from annotary.output import FolderOutput
+from annotary.writing.exporting import ExportTag, export
+from annotary.writing.output import FolderOutput
 from tests.formats.harness import Collected
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from annotary import formats
 from annotary.batch import BITMASK, KEYPOINTS, KIND_NAMES, AnnotationBatch
 from annotary.matching import Candidate, Match, key, keys, match, nearest
-from annotary.reading import FileReading, Reading
-from annotary.source import SourceFile
+from annotary.reading.file import FileReading
+from annotary.reading.session import Reading
+from annotary.syntax.source import SourceFile
 
 SIDE_FILES = {"expected.json", "expected.log", "images.json"}
 

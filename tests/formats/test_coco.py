@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from annotary import rle
-from annotary.source import SourceFile
+from annotary.geometry import rle
+from annotary.syntax.source import SourceFile
 from tests.formats.exported import exported
 from tests.formats.harness import Collected, read, read_folder
 
@@ -339,7 +339,7 @@ def test_semantic_masks_are_the_union_of_a_class(tmp_path: Path) -> None:
 
 
 def test_holes_are_cut_out_of_masks(tmp_path: Path) -> None:
-    from annotary.batch import RowSink
+    from annotary.contract.rows import RowSink
 
     found = load(document(BOX))
     batches: list[Any] = []

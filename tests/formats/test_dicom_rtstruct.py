@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotary.formats._rtseries import contour_mask
-from annotary.volume import Mask, chunk_of, volume_shape
+from annotary.formats.dicom_rtstruct.series import contour_mask
+from annotary.formats.kit.voxels import Mask, chunk_of, volume_shape
 from tests.formats.harness import Collected, read_folder
 
 SAMPLE = Path(__file__).parent / "dicom_rtstruct" / "sample"

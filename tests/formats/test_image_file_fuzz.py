@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from annotary.source import SourceFile
+from annotary.syntax.source import SourceFile
 from tests.formats import harness
 
 HERE = Path(__file__).parent

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotary import formats, rle
+from annotary import formats
 from annotary.batch import Extra
-from annotary.dataset import ClassEntry
-from annotary.source import SourceFile
+from annotary.contract.dataset import ClassEntry
+from annotary.geometry import rle
+from annotary.syntax.source import SourceFile
 from tests.formats.harness import describe, read
 from tests.formats.yolo_writing import Row, batches, part, write
 

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotary import formats, rle
-from annotary.batch import BITMASK3D, KEYPOINTS, KIND_NAMES, AnnotationBatch, Extra, RowSink
-from annotary.dataset import ClassEntry
+from annotary import formats
+from annotary.batch import BITMASK3D, KEYPOINTS, KIND_NAMES, AnnotationBatch, Extra
+from annotary.contract.dataset import ClassEntry
+from annotary.contract.rows import RowSink
 from annotary.errors import BadRequestError
-from annotary.recognise import recognise
-from annotary.source import FileSet, SourceError, SourceFile
-from annotary.volume import Chunk, extras, label_chunks
+from annotary.formats.kit.voxels import Chunk, extras, label_chunks
+from annotary.geometry import rle
+from annotary.reading.recognise import recognise
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 from tests.formats.yolo_writing import Memory, part, write
 
 IMAGES = {
@@ -281,7 +283,7 @@ def volume_rows(volume: Any, image: int, cut: int, name: str) -> list[tuple[Any,
 
 def painted(batch: AnnotationBatch, image: int, ids: Sequence[int | None]) -> Any:
     """The volume of an image, with the class number of every voxel."""
-    from annotary.volume import Mask, chunk_of, volume_shape
+    from annotary.formats.kit.voxels import Mask, chunk_of, volume_shape
 
     out = None
     for row in np.flatnonzero(batch.image == image).tolist():

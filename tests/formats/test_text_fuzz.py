@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotary import formats
-from annotary.batch import AnnotationBatch, RowSink
-from annotary.formats._classlist import DATA, NAMES
+from annotary.batch import AnnotationBatch
+from annotary.contract.rows import RowSink
+from annotary.formats.yolo_darknet.classes import DATA, NAMES
 from annotary.problems import RULES
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 TOKEN = st.one_of(
     st.sampled_from(

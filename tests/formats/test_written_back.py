@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotary import formats, rle
-from annotary.batch import BITMASK, KIND_NAMES, AnnotationBatch, Extra, RowSink
-from annotary.dataset import ClassEntry
+from annotary import formats
+from annotary.batch import BITMASK, KIND_NAMES, AnnotationBatch, Extra
+from annotary.contract.dataset import ClassEntry
+from annotary.contract.rows import RowSink
 from annotary.errors import BadRequestError
-from annotary.source import FileSet
+from annotary.geometry import rle
+from annotary.syntax.source import FileSet
 from tests.formats.yolo_writing import Memory, part, write
 
 IMAGES = {

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from annotary import formats
-from annotary.batch import AnnotationBatch, RowSink
-from annotary.dataset import ClassEntry, Dataset, ImageTable, Part
-from annotary.source import SourceFile
+from annotary.batch import AnnotationBatch
+from annotary.contract.dataset import ClassEntry, Dataset, ImageTable, Part
+from annotary.contract.rows import RowSink
+from annotary.syntax.source import SourceFile
 
 Row = tuple[Any, ...]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from annotary.problems import RULES, Problem
-from annotary.source import SourceFile
+from annotary.syntax.source import SourceFile
 from tests.formats.harness import SIDE_FILES, read
 from tests.fuzz.mutation import mutated
 

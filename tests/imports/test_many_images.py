@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from annotary import Client, reading
+from annotary import Client
 from annotary.model import NewAsset
+from annotary.reading import file as reading
 
 NAMES = ["a/1.jpg", "b/1.jpg", "2.jpg", "2.png", "known.jpg", "c d.jpg", "a/2.jpg", "e.jpg"]
 

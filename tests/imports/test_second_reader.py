@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from annotary import processors
-from annotary.formats._coco import BODY_PARTS
+from annotary.formats.coco.records import BODY_PARTS
+from annotary.processes import available
 
 CHUNK = 10_000
 COUNT = 4 * CHUNK + 17
@@ -22,8 +22,8 @@ IMAGES = 300
 SCRIPT = """
 import os, signal, sys
 from annotary.cli import main
-from annotary.formats import _coco_ahead as ahead
-from annotary.secondreader import SecondReader
+from annotary.formats.coco import ahead
+from annotary.processes.reader import SecondReader
 
 how, processors, *arguments = sys.argv[1:]
 os.sched_setaffinity(0, [*os.sched_getaffinity(0)][:int(processors)])
@@ -47,7 +47,7 @@ finally:
 """
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not processors.spare(), reason="no second process is used here"
+    sys.platform != "linux" or not available.spare(), reason="no second process is used here"
 )
 
 

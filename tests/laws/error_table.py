@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from annotary import formats
 from annotary.batch import AnnotationBatch
-from annotary.exporting import ExportTag
-from annotary.format import Format
+from annotary.contract.format import Format
 from annotary.model import ExportOptions
-from annotary.reading import FileReading, Reading
-from annotary.source import SourceFile
+from annotary.reading.file import FileReading
+from annotary.reading.session import Reading
+from annotary.syntax.source import SourceFile
+from annotary.writing.exporting import ExportTag
 from tests.formats.harness import Images
 from tests.laws.law import EXACT, MemoryOutput
 from tests.laws.projects import Project, Thing
@@ -137,7 +138,7 @@ class Known:
 
 def write(origin: Project | Known, name: str) -> list[SourceFile]:
     """The files of an export in the format's own unit."""
-    from annotary.exporting import export
+    from annotary.writing.exporting import export
 
     out = MemoryOutput()
     export(origin, formats.get(name), ExportOptions(), out)  # type: ignore[arg-type]

@@ -14,13 +14,15 @@ import numpy as np
 
 from annotary import formats
 from annotary.batch import BITMASK, KEYPOINTS, KIND_NAMES, AnnotationBatch, Extra
-from annotary.dataset import ImageTable
-from annotary.exporting import export, plan, split
-from annotary.format import Carries, Format
+from annotary.contract.dataset import ImageTable
+from annotary.contract.format import Carries, Format
 from annotary.model import ExportManifest, ExportOptions
-from annotary.reading import FileReading, Reading
-from annotary.reduction import Losses, Reducer
-from annotary.source import SourceFile
+from annotary.reading.file import FileReading
+from annotary.reading.session import Reading
+from annotary.syntax.source import SourceFile
+from annotary.writing.exporting import export, plan, split
+from annotary.writing.losses import Losses
+from annotary.writing.reduction import Reducer
 from tests.formats.harness import Images
 from tests.laws.projects import Project
 

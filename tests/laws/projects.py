@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from annotary import rle
-from annotary.batch import AnnotationBatch, Extra, RowSink
-from annotary.exporting import ExportTag
+from annotary.batch import AnnotationBatch, Extra
+from annotary.contract.rows import RowSink
+from annotary.geometry import rle
 from annotary.model import Skeleton
+from annotary.writing.exporting import ExportTag
 
 STEMS = ("image", "a b", "ü", unicodedata.normalize("NFD", "ü"), "臉書", "v1.2", "50%", "a%20b",
          "it's", "x,y;z", "no #1", "#frame", "say \"hi\"", "a&b<c>", "train", "(1)",

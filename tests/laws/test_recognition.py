@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from annotary import formats
 from annotary.model import ExportOptions
 from annotary.problems import RULES
-from annotary.recognise import Recognised, recognise
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.reading.recognise import Recognised, recognise
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 from tests.formats.harness import sources
 from tests.laws.law import two_dimensional, units, write
 from tests.laws.projects import projects

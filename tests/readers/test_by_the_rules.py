@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from annotary import formats
-from annotary.exporting import ExportTag
 from annotary.model import ExportOptions, Skeleton
+from annotary.writing.exporting import ExportTag
 from tests.laws.law import write
 from tests.laws.projects import Project, Thing
 

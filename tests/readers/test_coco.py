@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotary.source import SourceFile
+from annotary.syntax.source import SourceFile
 from tests.formats.exported import exported
 from tests.formats.harness import Collected, read, read_folder
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotary import formats, rle
+from annotary import formats
+from annotary.geometry import rle
 from tests.formats.yolo_writing import Memory, Row, part, write
 
 IMAGES = {"a.jpg": (640, 480), "b & c.jpg": (1333, 777), "empty.jpg": (100, 100), "z.png": (31, 17)}

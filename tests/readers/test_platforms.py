@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotary import formats, rle
+from annotary import formats
 from annotary.batch import Extra
-from annotary.dataset import ClassEntry
+from annotary.contract.dataset import ClassEntry
+from annotary.geometry import rle
 from tests.formats.yolo_writing import Memory, Row, part, write
 
 WIDTH, HEIGHT = 40, 30

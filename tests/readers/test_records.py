@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from annotary.batch import Extra
-from annotary.dataset import ClassEntry
-from annotary.rle import from_polygon, to_dense
+from annotary.contract.dataset import ClassEntry
+from annotary.geometry.rle import from_polygon, to_dense
 from tests.formats.binary_samples import example_class
 from tests.formats.test_records_and_volumes import AFFINE, VOLUMES, volume_rows
 from tests.formats.yolo_writing import Memory, part, write

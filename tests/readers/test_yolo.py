@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from annotary.dataset import ClassEntry
+from annotary.contract.dataset import ClassEntry
 from tests.formats import harness
 from tests.formats.yolo_writing import Memory, Row, part, write
 

@@ -17,11 +17,12 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from annotary.batch import AnnotationBatch
-from annotary.imageheader import read_header
 from annotary.matching import Candidate, Match
 from annotary.model import FileReport
-from annotary.reading import FileReading, Reading
-from annotary.source import SourceFile
+from annotary.reading.file import FileReading
+from annotary.reading.session import Reading
+from annotary.syntax.image import read_header
+from annotary.syntax.source import SourceFile
 
 PAGE = Path(__file__).parents[2] / "docs" / "real-data.md"
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp"}

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from annotary import rle
-from annotary.source import SourceFile
+from annotary.geometry import rle
+from annotary.syntax.source import SourceFile
 from tests.formats import harness
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from annotary.source import SourceFile
+from annotary.syntax.source import SourceFile
 from tests.formats.harness import Collected, read
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

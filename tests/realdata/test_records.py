@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from annotary import formats
-from annotary.conversion import Conversion
-from annotary.exporting import ExportOptions
-from annotary.output import FolderOutput
-from annotary.source import SourceFile
+from annotary.conversion.conversion import Conversion
+from annotary.syntax.source import SourceFile
+from annotary.writing.exporting import ExportOptions
+from annotary.writing.output import FolderOutput
 from tests.formats.harness import read, sources
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

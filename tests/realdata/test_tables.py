@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from annotary.source import SourceFile
+from annotary.syntax.source import SourceFile
 from tests.formats.harness import Collected, read
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from annotary.source import SourceFile
+from annotary.syntax.source import SourceFile
 from tests.formats import harness
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -200,9 +200,9 @@ def convert(
     """
     with errors(as_json):
         from annotary import formats
-        from annotary.conversion import Conversion, sources_of
+        from annotary.conversion.conversion import Conversion, sources_of
         from annotary.model import ExportOptions
-        from annotary.output import FolderOutput
+        from annotary.writing.output import FolderOutput
 
         target = formats.get(to)
         with Progress("Reading") as progress:
@@ -259,8 +259,8 @@ def check(
     """Check annotation files and report every fault with its place; exit 1 if there are errors."""
     with errors(as_json):
         from annotary import formats
-        from annotary.conversion import Conversion, sources_of
-        from annotary.output import FolderOutput
+        from annotary.conversion.conversion import Conversion, sources_of
+        from annotary.writing.output import FolderOutput
 
         with Progress("Checking") as progress:
             conversion = Conversion(

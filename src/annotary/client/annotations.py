@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, overload
 
 from annotary import model, routes
+from annotary.client.dictionaries import convert, page_limit
 from annotary.client.importsession import ImportSession
 from annotary.client.operations import Operations
-from annotary.client.structs import convert, page_limit
 from annotary.client.transport import Transport
 from annotary.client.unpacking import fetch_zip
 from annotary.errors import BadRequestError, NotFoundError

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from annotary import checksum, folders, model, routes
+from annotary import checksum, model, routes
+from annotary.client.dictionaries import convert, page_limit
 from annotary.client.operations import Operations
-from annotary.client.structs import convert, page_limit
 from annotary.client.transport import Transport
 from annotary.errors import BadRequestError, NotFoundError
+from annotary.reading import folders
 
 _PER_CALL = 1000
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from annotary import checksum, folders, formats, model, routes
+from annotary import checksum, formats, model, routes
 from annotary.client.operations import ENDED
 from annotary.client.transport import Transport
 from annotary.client.unpacking import fetch_zip
 from annotary.errors import BadRequestError, ImportFailedError, NotFoundError
+from annotary.reading import folders
 
 _PER_CALL = 1000
 _POLL_SECONDS = 1.0

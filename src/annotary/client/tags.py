@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from annotary import model, routes
-from annotary.client.structs import convert
+from annotary.client.dictionaries import convert
 from annotary.client.transport import Transport
 from annotary.errors import NotFoundError
 

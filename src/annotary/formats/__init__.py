@@ -1,6 +1,6 @@
-"""All formats, found by listing this folder: one file each, named as the format is.
+"""All formats, found by listing this folder: one file or one folder each, named as the format is.
 
-Files that begin with an underscore are no formats: they hold what a family of formats shares.
+``kit`` is no format: it holds what several formats share.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ import importlib
 from functools import cache
 from pathlib import Path
 
+from annotary.contract.format import Format
 from annotary.errors import BadRequestError, InternalServerError
-from annotary.format import Format
 
 
 @cache
 def names() -> tuple[str, ...]:
     """The names of all formats, sorted."""
     folder = Path(__file__).parent
-    return tuple(sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_")))
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in folder.glob("*/__init__.py")} - {"kit"}
+    return tuple(sorted(files | folders))
 
 
 @cache

@@ -22,9 +22,10 @@ from typing import ClassVar
 
 import msgspec
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._positional import DECIMALS, Options, write_rows
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.kit.location_tokens import DECIMALS, Options, write_rows
 
 
 class BitmaskPositional(Format):

@@ -14,11 +14,12 @@ from typing import ClassVar
 
 import msgspec
 
-from annotary import rle
 from annotary.batch import AnnotationBatch
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._tfrecord import FAMILY, Features, Objects, Options, write_images
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.tfrecord.write import FAMILY, Features, Objects, Options, write_images
+from annotary.geometry import rle
 
 
 class BitmaskTFRecord(Format):

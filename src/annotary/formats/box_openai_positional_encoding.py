@@ -36,12 +36,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from annotary.batch import RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError
-from annotary.formats._positional import (
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.json import RefusedError
+from annotary.formats.kit.location_tokens import (
     DECIMALS,
     OBJECTS,
     STEPS,
@@ -51,7 +52,7 @@ from annotary.formats._positional import (
     write_rows,
 )
 from annotary.problems import Location
-from annotary.source import FileSet, SourceFile
+from annotary.syntax.source import FileSet, SourceFile
 
 
 class BoxPositional(Format):

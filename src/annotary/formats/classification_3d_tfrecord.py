@@ -15,12 +15,13 @@ from typing import IO, ClassVar, cast
 
 import msgspec
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._tfrecord import FAMILY, LABEL_MAP, Options, labels
-from annotary.formats._tfvolume import volume_features
-from annotary.labelmap import write_label_map
-from annotary.tfrecord import encode_example, write_record
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.tfrecord.label_map import write_label_map
+from annotary.formats.tfrecord.volumes import volume_features
+from annotary.formats.tfrecord.write import FAMILY, LABEL_MAP, Options, labels
+from annotary.syntax.tfrecord import encode_example, write_record
 
 
 class Classification3dTFRecord(Format):

@@ -15,9 +15,10 @@ from typing import ClassVar
 
 import msgspec
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._tfrecord import FAMILY, Options, write_images
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.tfrecord.write import FAMILY, Options, write_images
 
 
 class ClassificationTFRecord(Format):

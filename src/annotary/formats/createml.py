@@ -27,16 +27,18 @@ from typing import Any
 
 import msgspec
 
-from annotary.batch import RECTANGLE, AnnotationBatch, Extra, RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError
-from annotary.formats._imagemap import expect, fractions, plain_numbers
-from annotary.geometry import extent_lengths
-from annotary.jsontext import Fault, Span
+from annotary.batch import RECTANGLE, AnnotationBatch, Extra
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.imagemap import expect, fractions, plain_numbers
+from annotary.formats.kit.json import RefusedError
+from annotary.geometry.arrays import extent_lengths
 from annotary.problems import Location
-from annotary.source import FileSet, SourceFile
+from annotary.syntax.json.text import Fault, Span
+from annotary.syntax.source import FileSet, SourceFile
 
 SIDES = ("x", "y", "width", "height")
 IMAGE_KEYS = ("image", "imagefilename")

@@ -18,12 +18,13 @@ and properties.
 
 from __future__ import annotations
 
-from annotary.batch import RowSink
-from annotary.csvtext import Table, quoted
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
-from annotary.source import FileSet, SourceFile
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.syntax.csv import Table, quoted
+from annotary.syntax.source import FileSet, SourceFile
 
 
 class CsvClassification(Format):
@@ -41,12 +42,12 @@ class CsvClassification(Format):
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         table = Table(source)
-        columns = _tables.Columns(table.header)
-        name_at, label_at = columns.need(_tables.FILE, _tables.LABEL)
+        columns = tables.Columns(table.header)
+        name_at, label_at = columns.need(tables.FILE, tables.LABEL)
         others = columns.others()
         for cells in table.records(rows):
             line = table.line
@@ -57,11 +58,11 @@ class CsvClassification(Format):
                 continue
             image = rows.image(name, at=line)
             if label:
-                extra = _tables.extra_of(table, cells, others) if others else None
+                extra = tables.extra_of(table, cells, others) if others else None
                 rows.classification(image, rows.tag(label), line, extra)
 
     def write(self, data: Dataset, out: Output) -> None:
-        classes = _tables.quoted_all(data.names)
+        classes = tables.quoted_all(data.names)
         for part in data.parts:
             names = part.images.names
             with out.file(f"{part.name}.csv") as file:
@@ -69,7 +70,7 @@ class CsvClassification(Format):
                 for batch in part.batches():
                     rows = zip(batch.image.tolist(), batch.tag.tolist(), strict=True)
                     file.write(
-                        _tables.lines(
+                        tables.lines(
                             f"{quoted(names[image])},{classes[tag]}" for image, tag in rows
                         )
                     )

@@ -28,11 +28,12 @@ annotations, image sizes, attributes, properties, and the shape of what is no re
 
 from __future__ import annotations
 
-from annotary.batch import RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
-from annotary.source import FileSet, SourceFile
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.syntax.source import FileSet, SourceFile
 
 
 class CsvFourCorner(Format):
@@ -54,13 +55,13 @@ class CsvFourCorner(Format):
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
-        _tables.read_boxes(source, rows, lengths=False)
+        tables.read_boxes(source, rows, lengths=False)
 
     def write(self, data: Dataset, out: Output) -> None:
-        _tables.write_boxes(data, out, "filename,xmin,ymin,xmax,ymax,label")
+        tables.write_boxes(data, out, "filename,xmin,ymin,xmax,ymax,label")
 
 
 FORMAT = CsvFourCorner()

@@ -14,9 +14,10 @@ region's bounding box in pixels, text in quotes.
 
 from __future__ import annotations
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.kit import tables
 
 
 class CsvVott(Format):
@@ -38,7 +39,7 @@ class CsvVott(Format):
 
     def write(self, data: Dataset, out: Output) -> None:
         header = '"image","xmin","ymin","xmax","ymax","label"'
-        _tables.write_boxes(data, out, header, always_quote=True)
+        tables.write_boxes(data, out, header, always_quote=True)
 
 
 FORMAT = CsvVott()

@@ -19,11 +19,12 @@ those of the image.
 
 from __future__ import annotations
 
-from annotary.batch import RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
-from annotary.source import FileSet, SourceFile
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.syntax.source import FileSet, SourceFile
 
 
 class CsvWidthHeight(Format):
@@ -45,13 +46,13 @@ class CsvWidthHeight(Format):
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
-        _tables.read_boxes(source, rows, lengths=True)
+        tables.read_boxes(source, rows, lengths=True)
 
     def write(self, data: Dataset, out: Output) -> None:
-        _tables.write_boxes(data, out, "filename,xmin,ymin,width,height,label", lengths=True)
+        tables.write_boxes(data, out, "filename,xmin,ymin,width,height,label", lengths=True)
 
 
 FORMAT = CsvWidthHeight()

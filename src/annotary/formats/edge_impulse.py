@@ -22,14 +22,16 @@ from typing import Any
 
 import msgspec
 
-from annotary.batch import AnnotationBatch, Extra, RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError
-from annotary.formats._imagemap import ImageMap, plain_numbers, told
-from annotary.geometry import extent_lengths
-from annotary.source import FileSet, SourceFile
+from annotary.batch import AnnotationBatch, Extra
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.imagemap import ImageMap, plain_numbers, told
+from annotary.formats.kit.json import RefusedError
+from annotary.geometry.arrays import extent_lengths
+from annotary.syntax.source import FileSet, SourceFile
 
 SIDES = ("x", "y", "width", "height")
 

@@ -22,13 +22,15 @@ from typing import Any
 
 import msgspec
 
-from annotary.batch import RECTANGLE, Extra, RowSink
-from annotary.dataset import Dataset, Output, Part
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError
-from annotary.formats._imagemap import ImageMap, told
-from annotary.source import FileSet, SourceFile
+from annotary.batch import RECTANGLE, Extra
+from annotary.contract.dataset import Dataset, Part
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.imagemap import ImageMap, told
+from annotary.formats.kit.json import RefusedError
+from annotary.syntax.source import FileSet, SourceFile
 
 CORNERS = ("x", "y", "x2", "y2")
 KINDS = ("localization", "classification")

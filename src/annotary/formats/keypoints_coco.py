@@ -22,9 +22,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _coco_text
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.coco import write
 
 
 class KeypointsCoco(Format):
@@ -51,7 +52,7 @@ class KeypointsCoco(Format):
     )
 
     def write(self, data: Dataset, out: Output) -> None:
-        _coco_text.write(data, out, partial(_coco_text.objects, keypoints=True), keypoints=True)
+        write.write(data, out, partial(write.objects, keypoints=True), keypoints=True)
 
 
 FORMAT = KeypointsCoco()

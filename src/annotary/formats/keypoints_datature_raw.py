@@ -38,25 +38,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from annotary import rle
-from annotary.batch import (
-    BITMASK,
-    BITMASK3D,
-    KEYPOINTS,
-    KIND_NAMES,
-    AnnotationBatch,
-    Extra,
-    RowSink,
-)
-from annotary.dataset import ClassEntry, Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError
-from annotary.geometry import corners
+from annotary.batch import BITMASK, BITMASK3D, KEYPOINTS, KIND_NAMES, AnnotationBatch, Extra
+from annotary.contract.dataset import ClassEntry, Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.json import RefusedError
+from annotary.geometry import rle
+from annotary.geometry.arrays import corners
+from annotary.geometry.rle import Rle
 from annotary.model import Aggregation
 from annotary.problems import Location
-from annotary.rle import Rle
-from annotary.source import FileSet, SourceFile
+from annotary.syntax.source import FileSet, SourceFile
 
 _NAMESPACE = uuid.UUID("6f1f3f2a-8a57-5d0c-b0a7-2e2b8f0a9c11")
 _PER_ASSET = 1 << 24

@@ -32,9 +32,17 @@ import msgspec
 import numpy as np
 
 from annotary.batch import KEYPOINTS, AnnotationBatch
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._tfrecord import FAMILY, FLOAT32, Features, Objects, Options, write_images
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.tfrecord.write import (
+    FAMILY,
+    FLOAT32,
+    Features,
+    Objects,
+    Options,
+    write_images,
+)
 
 
 class KeypointsTFRecord(Format):

@@ -51,12 +51,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from annotary.batch import AnnotationBatch, Extra, RowSink
-from annotary.dataset import Dataset, Output, Part
-from annotary.format import Carries, Format
-from annotary.formats._labeltext import fault, image_name, label_text, looks_like_labels
-from annotary.formats._yolo import row_boxes, write_labels
-from annotary.source import FileSet, SourceFile
+from annotary.batch import AnnotationBatch, Extra
+from annotary.contract.dataset import Dataset, Part
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit.label_lines import fault, image_name, label_text, looks_like_labels
+from annotary.formats.yolo_darknet.write import row_boxes, write_labels
+from annotary.syntax.source import FileSet, SourceFile
 
 FIELDS = (
     "the type",

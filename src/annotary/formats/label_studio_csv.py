@@ -25,15 +25,16 @@ from typing import Any
 
 import msgspec
 
-from annotary.batch import Extra, RowSink
-from annotary.csvtext import Table, first_rows
-from annotary.format import Format
-from annotary.formats import _document as doc
-from annotary.formats import _label_studio as ls
-from annotary.formats import _tables
-from annotary.formats._document import RefusedError, UnsupportedError
+from annotary.batch import Extra
+from annotary.contract.format import Format
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit import tables
+from annotary.formats.kit.json import RefusedError, UnsupportedError
+from annotary.formats.label_studio import regions as ls
 from annotary.problems import Location
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.syntax.csv import Table, first_rows
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 _ENDINGS = {
     ".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".jfif", ".avif", ".heic",
@@ -53,7 +54,7 @@ class LabelStudioCsv(Format):
     project_types = ("ObjectDetection", "Classification")
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         table = Table(source)
@@ -67,7 +68,7 @@ class LabelStudioCsv(Format):
             )
         rows.normalized = True
         choices = set(ls.config_of(source, files).classes)
-        columns = _tables.Columns(table.header)
+        columns = tables.Columns(table.header)
         left: dict[int, int] = {}
         others = [c for c, k in enumerate(columns.keys) if c != image_at and k not in _ABOUT]
         for cells in table.records(rows):
@@ -156,7 +157,7 @@ def _region(rows: RowSink, image: int, item: dict[str, Any], line: int, place: L
         turned = {"rotation": region.rotation} if region.rotation else None
         extra = Extra(properties=turned) if turned else None
         if region.box:
-            rows.rectangle(image, tag, *_tables.four(region.box), line, extra)
+            rows.rectangle(image, tag, *tables.four(region.box), line, extra)
         elif region.ring:
             rows.polygon(image, tag, [region.ring], line, extra)
         elif region.mask is not None:

@@ -39,13 +39,14 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from annotary.batch import Extra, RowSink
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError, Tally, UnsupportedError
-from annotary.jsontext import JsonSyntaxError, pointer
+from annotary.batch import Extra
+from annotary.contract.format import Carries, Format
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.json import RefusedError, Tally, UnsupportedError
 from annotary.problems import Location
-from annotary.source import FileSet, SourceFile
+from annotary.syntax.json.text import JsonSyntaxError, pointer
+from annotary.syntax.source import FileSet, SourceFile
 
 _MOST = 0xFFFFF
 """The most objects of a row that are told apart in messages."""

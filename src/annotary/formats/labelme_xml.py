@@ -35,13 +35,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from annotary import rle
-from annotary.batch import Extra, RowSink
-from annotary.format import Carries, Format
-from annotary.formats._text import attribute, scalar
-from annotary.formats._xml import Record, expect_root, inner, is_labelme, root_of, value
-from annotary.source import FileSet, SourceError, SourceFile
-from annotary.xmltext import Element, XmlText
+from annotary.batch import Extra
+from annotary.contract.format import Carries, Format
+from annotary.contract.rows import RowSink
+from annotary.formats.kit.numbers import attribute, scalar
+from annotary.formats.kit.xml import Record, expect_root, inner, is_labelme, root_of, value
+from annotary.geometry import rle
+from annotary.syntax.source import FileSet, SourceError, SourceFile
+from annotary.syntax.xml import Element, XmlText
 
 MASK = "labelme-mask"
 KNOWN = {"name", "deleted", "date", "polygon", "segm", "type", "attributes", "parts", "id"}

@@ -17,10 +17,10 @@ become one. Flat annotations are left out, and images without 3D masks.
 
 **Read.** ``.nii`` and ``.nii.gz`` of three dimensions (further ones of size 1), of any integer
 type, or floats that are whole numbers. Each class becomes one object, cut into chunks of whole
-slices (:mod:`annotary.volume`), so a volume is never held in memory. The image is the file's own
-name; its width is the size along x, its height that along y. Without ``labels.json``, classes
-are called by their numbers. Scaling in the header is not applied, and said. A place is told as
-the label's number, or the byte in the unpacked file. A broken file gives nothing: a label that
+slices (:mod:`annotary.formats.kit.voxels`), so a volume is never held in memory. The image is the
+file's own name; its width is the size along x, its height that along y. Without ``labels.json``,
+classes are called by their numbers. Scaling in the header is not applied, and said. A place is told
+as the label's number, or the byte in the unpacked file. A broken file gives nothing: a label that
 ends too early would be wrong.
 """
 
@@ -32,12 +32,12 @@ from typing import IO, Any, ClassVar, cast
 import msgspec
 from numpy.typing import NDArray
 
-from annotary import nifti
-from annotary.batch import RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries
-from annotary.formats._nifti import NiftiFormat, Opened, Sink, is_channelled, volume_names
-from annotary.formats._volumes import (
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit.nifti import NiftiFormat, Opened, Sink, is_channelled, volume_names
+from annotary.formats.kit.volumes import (
     LABELS_FILE,
     PROPERTIES,
     Gathered,
@@ -49,7 +49,8 @@ from annotary.formats._volumes import (
     smallest_dtype,
 )
 from annotary.problems import Location
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.syntax import nifti
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 _UNNAMED = 4096
 """Most different values without ``labels.json``: with more, it is an image."""

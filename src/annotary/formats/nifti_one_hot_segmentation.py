@@ -28,12 +28,12 @@ from typing import IO, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from annotary import nifti
-from annotary.batch import RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries
-from annotary.formats._nifti import NiftiFormat, Opened, Sink, is_channelled, volume_names
-from annotary.formats._volumes import (
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit.nifti import NiftiFormat, Opened, Sink, is_channelled, volume_names
+from annotary.formats.kit.volumes import (
     ADVICE,
     LABELS_FILE,
     ONE_HOT,
@@ -44,9 +44,10 @@ from annotary.formats._volumes import (
     labels_json,
     lying,
 )
+from annotary.formats.kit.voxels import Chunk, index_chunks, label_chunks
 from annotary.problems import Location
-from annotary.source import FileSet, SourceError, SourceFile
-from annotary.volume import Chunk, index_chunks, label_chunks
+from annotary.syntax import nifti
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 _VALUES = 1 << 25
 """Values of all channels in memory at a time."""

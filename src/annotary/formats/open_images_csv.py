@@ -27,13 +27,15 @@ sizes, attributes, other properties, and the shape of what is no rectangle.
 
 from __future__ import annotations
 
-from annotary.batch import Extra, RowSink
-from annotary.csvtext import Table, first_rows, quoted
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
-from annotary.formats._text import shortest
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.batch import Extra
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.formats.kit.numbers import shortest
+from annotary.syntax.csv import Table, first_rows, quoted
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 HEADER = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,"
@@ -67,7 +69,7 @@ class OpenImagesCsv(Format):
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def companion(self, source: SourceFile) -> str | None:
         if source.suffix != ".csv":
@@ -83,7 +85,7 @@ class OpenImagesCsv(Format):
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         table = Table(source)
-        columns = _tables.Columns(table.header)
+        columns = tables.Columns(table.header)
         if columns.find(("maskpath",)) is not None:
             raise SourceError(
                 "export-only",
@@ -125,7 +127,7 @@ class OpenImagesCsv(Format):
             box = table.numbers(rows, cells, box_at)
             if box is not None:
                 extra = _extra(table, cells, columns)
-                rows.rectangle(image, rows.tag(label), *_tables.four(box), line, extra)
+                rows.rectangle(image, rows.tag(label), *tables.four(box), line, extra)
         if renamed:
             rows.problem(
                 "ignored",
@@ -142,9 +144,9 @@ class OpenImagesCsv(Format):
         return {cells[0]: cells[1] for cells in table.records() if len(cells) == 2}
 
     def write(self, data: Dataset, out: Output) -> None:
-        classes = _tables.quoted_all(data.names)
+        classes = tables.quoted_all(data.names)
         for part in data.parts:
-            names = _tables.quoted_all(data.members(part, ""))
+            names = tables.quoted_all(data.members(part, ""))
             with out.file(f"{part.name}.csv") as file:
                 file.write(f"{HEADER}\n".encode())
                 for batch in part.batches():
@@ -161,10 +163,10 @@ class OpenImagesCsv(Format):
                             f"{names[image]},{before},{classes[tag]},{score},"
                             f"{x1},{x2},{y1},{y2},{after}"
                         )
-                    file.write(_tables.lines(out_rows))
+                    file.write(tables.lines(out_rows))
 
 
-def _extra(table: Table, cells: list[str], columns: _tables.Columns) -> Extra | None:
+def _extra(table: Table, cells: list[str], columns: tables.Columns) -> Extra | None:
     properties: dict[str, object] = {}
     for column, key in enumerate(columns.keys):
         text = cells[column].strip()
@@ -181,7 +183,7 @@ def _extra(table: Table, cells: list[str], columns: _tables.Columns) -> Extra | 
         elif key in _FLAGS and text == "1":
             properties[_FLAGS[key]] = 1
         else:
-            properties[table.header[column].strip()] = _tables.value(text)
+            properties[table.header[column].strip()] = tables.value(text)
     return Extra(properties=properties) if properties else None
 
 

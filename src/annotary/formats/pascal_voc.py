@@ -48,15 +48,18 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from annotary.batch import POLYGON, AnnotationBatch, Extra, RowSink
-from annotary.dataset import Dataset, ImageTable, Output, member_names
+from annotary.batch import POLYGON, AnnotationBatch, Extra
+from annotary.contract.dataset import Dataset, ImageTable
+from annotary.contract.format import Carries, Format
+from annotary.contract.names import member_names
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
 from annotary.errors import BadRequestError
-from annotary.format import Carries, Format
-from annotary.formats._text import attribute, plain, shortest
-from annotary.formats._xml import Record, content, expect_root, inner, is_labelme, root_of, value
-from annotary.geometry import extents, rotate
-from annotary.source import FileSet, SourceError, SourceFile
-from annotary.xmltext import Element, XmlText
+from annotary.formats.kit.numbers import attribute, plain, shortest
+from annotary.formats.kit.xml import Record, content, expect_root, inner, is_labelme, root_of, value
+from annotary.geometry.arrays import extents, rotate
+from annotary.syntax.source import FileSet, SourceError, SourceFile
+from annotary.syntax.xml import Element, XmlText
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 FLAGS = ("truncated", "difficult", "occluded")

@@ -15,9 +15,10 @@ masks as the outlines of their pixels; keypoints and classifications are left ou
 
 from __future__ import annotations
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _coco_text
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.coco import write
 
 
 class PolygonCoco(Format):
@@ -41,7 +42,7 @@ class PolygonCoco(Format):
     )
 
     def write(self, data: Dataset, out: Output) -> None:
-        _coco_text.write(data, out, _coco_text.objects)
+        write.write(data, out, write.objects)
 
 
 FORMAT = PolygonCoco()

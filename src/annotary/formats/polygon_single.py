@@ -51,24 +51,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from annotary import rle
-from annotary.batch import (
-    BITMASK,
-    CLASSIFICATION,
-    KEYPOINTS,
-    POLYGON,
-    AnnotationBatch,
-    Extra,
-    RowSink,
-)
-from annotary.dataset import Dataset, ImageTable, Output, member_names
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError, UnsupportedError
-from annotary.formats._imagemap import expect
-from annotary.geometry import circle
+from annotary.batch import BITMASK, CLASSIFICATION, KEYPOINTS, POLYGON, AnnotationBatch, Extra
+from annotary.contract.dataset import Dataset, ImageTable
+from annotary.contract.format import Carries, Format
+from annotary.contract.names import member_names
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.imagemap import expect
+from annotary.formats.kit.json import RefusedError, UnsupportedError
+from annotary.geometry import rle
+from annotary.geometry.arrays import circle
 from annotary.problems import Location
-from annotary.source import FileSet, SourceFile
+from annotary.syntax.source import FileSet, SourceFile
 
 STANDARD = {"label", "points", "group_id", "shape_type", "flags", "description", "mask"}
 CORNERS = ("oriented_rectangle", "rotation")

@@ -31,11 +31,11 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from annotary import rle
 from annotary.batch import AnnotationBatch
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._tfrecord import (
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.tfrecord.write import (
     FAMILY,
     FLOAT32,
     Features,
@@ -44,6 +44,7 @@ from annotary.formats._tfrecord import (
     rings,
     write_images,
 )
+from annotary.geometry import rle
 
 
 class PolygonTFRecord(Format):

@@ -18,12 +18,13 @@ rectangle.
 
 from __future__ import annotations
 
-from annotary.batch import RowSink
-from annotary.csvtext import Table, first_rows, quoted
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
-from annotary.source import FileSet, SourceFile
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.syntax.csv import Table, first_rows, quoted
+from annotary.syntax.source import FileSet, SourceFile
 
 CLASS_LIST = "retinanet-classes"
 
@@ -44,7 +45,7 @@ class RetinanetCsv(Format):
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def companion(self, source: SourceFile) -> str | None:
         if source.suffix != ".csv" or "class" not in source.stem.casefold():
@@ -61,7 +62,7 @@ class RetinanetCsv(Format):
             for name, number in first_rows(classes, 10_000):
                 rows.tag(name, int(number))
         table = Table(source, header=False)
-        unit = _tables.unit_of(table, (1, 2, 3, 4))
+        unit = tables.unit_of(table, (1, 2, 3, 4))
         rows.normalized = unit.normalized
         for cells in table.records(rows):
             if len(cells) != 6:
@@ -78,17 +79,17 @@ class RetinanetCsv(Format):
                 if not unit.normalized:
                     unit.look(box[2], box[3], table.line)
                 image = rows.image(name, at=table.line)
-                rows.rectangle(image, rows.tag(label), *_tables.four(box), table.line)
+                rows.rectangle(image, rows.tag(label), *tables.four(box), table.line)
         unit.tell(rows)
 
     def write(self, data: Dataset, out: Output) -> None:
-        classes = _tables.quoted_all(data.names)
+        classes = tables.quoted_all(data.names)
         for part in data.parts:
             names = part.images.names
             with out.file(f"{part.name}.csv") as file:
                 following = 0
-                for batch, images, boxes, labels in _tables.box_rows(
-                    part, _tables.quoted_all(names), classes, normalized=data.normalized
+                for batch, images, boxes, labels in tables.box_rows(
+                    part, tables.quoted_all(names), classes, normalized=data.normalized
                 ):
                     texts = []
                     numbers = batch.image.tolist()
@@ -96,12 +97,12 @@ class RetinanetCsv(Format):
                         texts += [f"{quoted(names[i])},,,,," for i in range(following, image)]
                         following = image + 1
                         texts.append(",".join(cells))
-                    file.write(_tables.lines(texts))
+                    file.write(tables.lines(texts))
                 rest = range(following, len(names))
-                file.write(_tables.lines(f"{quoted(names[i])},,,,," for i in rest))
+                file.write(tables.lines(f"{quoted(names[i])},,,,," for i in rest))
         with out.file("classes.csv") as file:
             numbered = zip(classes, data.numbers.tolist(), strict=True)
-            file.write(_tables.lines(f"{name},{number}" for name, number in numbered))
+            file.write(tables.lines(f"{name},{number}" for name, number in numbered))
 
 
 FORMAT = RetinanetCsv()

@@ -6,7 +6,7 @@
      "counts": "dj7`2h3000..."}, "bbox": [40.0, 20.0, 80.0, 80.0], "area": 6400.0, "iscrowd": 0}
 
 Everything that is not said here is as in :mod:`annotary.formats.coco`, whose reader reads this;
-the runs are those of :mod:`annotary.rle`.
+the runs are those of :mod:`annotary.geometry.rle`.
 
 Written: one annotation per object, holes cut out, ``iscrowd`` 0 unless the object is a crowd;
 ``bbox`` and ``area`` are those of the pixels. Masks are written as they are; outlines and boxes are
@@ -16,9 +16,10 @@ be known. Keypoints and classifications are left out.
 
 from __future__ import annotations
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _coco_text
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.coco import write
 
 
 class RleCoco(Format):
@@ -45,7 +46,7 @@ class RleCoco(Format):
     )
 
     def write(self, data: Dataset, out: Output) -> None:
-        _coco_text.write(data, out, _coco_text.objects)
+        write.write(data, out, write.objects)
 
 
 FORMAT = RleCoco()

@@ -6,7 +6,7 @@
      "counts": "dj7`2h3000..."}, "bbox": [40.0, 20.0, 80.0, 80.0], "area": 6400.0, "iscrowd": 1}
 
 Everything that is not said here is as in :mod:`annotary.formats.coco`, whose reader reads this;
-the runs are those of :mod:`annotary.rle`.
+the runs are those of :mod:`annotary.geometry.rle`.
 
 This is our own definition, made of COCO's parts: for each image and class one annotation, the
 union of all objects of the class, filled as in :mod:`annotary.formats.rle_coco`, with
@@ -16,9 +16,10 @@ were merged cannot be told apart again; their attributes and properties are left
 
 from __future__ import annotations
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _coco_text
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.coco import write
 
 
 class RleSemanticCoco(Format):
@@ -44,7 +45,7 @@ class RleSemanticCoco(Format):
     )
 
     def write(self, data: Dataset, out: Output) -> None:
-        _coco_text.write(data, out, _coco_text.classes_of_images)
+        write.write(data, out, write.classes_of_images)
 
 
 FORMAT = RleSemanticCoco()

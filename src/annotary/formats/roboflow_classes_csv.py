@@ -18,12 +18,13 @@ and is taken for a companion.
 
 from __future__ import annotations
 
-from annotary.batch import RowSink
-from annotary.csvtext import Table, first_rows, quoted
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
-from annotary.source import FileSet, SourceFile
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.syntax.csv import Table, first_rows, quoted
+from annotary.syntax.source import FileSet, SourceFile
 
 _SET = {"1": True, "1.0": True, "0": False, "0.0": False, "": False}
 
@@ -43,18 +44,18 @@ class RoboflowClassesCsv(Format):
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def companion(self, source: SourceFile) -> str | None:
         if not source.basename.casefold().startswith("_classes"):
             return None
         rows = first_rows(source)
-        keys = {_tables.key_of(cell) for cell in rows[0]} if rows else set()
+        keys = {tables.key_of(cell) for cell in rows[0]} if rows else set()
         return "mask-classes" if keys == {"pixel_value", "class"} else None
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         table = Table(source)
-        _tables.Columns(table.header[:1]).need(_tables.FILE)
+        tables.Columns(table.header[:1]).need(tables.FILE)
         tags = [rows.tag(cell.strip()) for cell in table.header[1:]]
         for cells in table.records(rows):
             line = table.line
@@ -76,7 +77,7 @@ class RoboflowClassesCsv(Format):
                     rows.classification(image, tags[column - 1], line)
 
     def write(self, data: Dataset, out: Output) -> None:
-        header = ",".join(["filename", *_tables.quoted_all(data.names)])
+        header = ",".join(["filename", *tables.quoted_all(data.names)])
         for part in data.parts:
             with out.file(f"{part.name}.csv") as file:
                 file.write(f"{header}\n".encode())
@@ -88,9 +89,9 @@ class RoboflowClassesCsv(Format):
                             bits[tag] = "1"
                     texts.append(",".join([quoted(part.images.names[image]), *bits]))
                     if len(texts) == 1000:
-                        file.write(_tables.lines(texts))
+                        file.write(tables.lines(texts))
                         texts.clear()
-                file.write(_tables.lines(texts))
+                file.write(tables.lines(texts))
 
 
 FORMAT = RoboflowClassesCsv()

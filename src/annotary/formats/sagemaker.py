@@ -20,13 +20,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotary.batch import Extra, RowSink
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError, Tally
-from annotary.jsontext import pointer
+from annotary.batch import Extra
+from annotary.contract.format import Carries, Format
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.json import RefusedError, Tally
 from annotary.problems import Location
-from annotary.source import FileSet, SourceFile
+from annotary.syntax.json.text import pointer
+from annotary.syntax.source import FileSet, SourceFile
 
 _META = "-metadata"
 

@@ -35,14 +35,15 @@ import msgspec
 import numpy as np
 
 from annotary.batch import CLASSIFICATION
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._tfrecord import FAMILY, LABEL_MAP, Features, labels
-from annotary.formats._tfrecord import Options as _Options
-from annotary.formats._tfvolume import placed, volume_features
-from annotary.formats._volumes import PROPERTIES, Overlaps, Volume, smallest_dtype
-from annotary.labelmap import write_label_map
-from annotary.tfrecord import encode_example, write_record
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.kit.volumes import PROPERTIES, Overlaps, Volume, smallest_dtype
+from annotary.formats.tfrecord.label_map import write_label_map
+from annotary.formats.tfrecord.volumes import placed, volume_features
+from annotary.formats.tfrecord.write import FAMILY, LABEL_MAP, Features, labels
+from annotary.formats.tfrecord.write import Options as _Options
+from annotary.syntax.tfrecord import encode_example, write_record
 
 
 class Options(_Options, frozen=True, forbid_unknown_fields=True):

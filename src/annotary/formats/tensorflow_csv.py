@@ -18,12 +18,13 @@ without annotations, attributes, properties, and the shape of what is no rectang
 
 from __future__ import annotations
 
-from annotary.batch import RowSink
-from annotary.csvtext import quoted
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats import _tables
-from annotary.source import FileSet, SourceFile
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.syntax.csv import quoted
+from annotary.syntax.source import FileSet, SourceFile
 
 
 class TensorflowCsv(Format):
@@ -46,13 +47,13 @@ class TensorflowCsv(Format):
     )
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
-        _tables.read_boxes(source, rows, lengths=False, sizes=True)
+        tables.read_boxes(source, rows, lengths=False, sizes=True)
 
     def write(self, data: Dataset, out: Output) -> None:
-        classes = _tables.quoted_all(data.names)
+        classes = tables.quoted_all(data.names)
         for part in data.parts:
             table = part.images
             sizes = zip(table.widths.tolist(), table.heights.tolist(), strict=True)
@@ -62,11 +63,11 @@ class TensorflowCsv(Format):
             ]
             with out.file(f"{part.name}.csv") as file:
                 file.write(b"filename,width,height,class,xmin,ymin,xmax,ymax\n")
-                for _, images, boxes, labels in _tables.box_rows(
+                for _, images, boxes, labels in tables.box_rows(
                     part, names, classes, normalized=data.normalized
                 ):
                     rows = zip(images, labels, boxes, strict=True)
-                    file.write(_tables.lines(map(",".join, rows)))
+                    file.write(tables.lines(map(",".join, rows)))
 
 
 FORMAT = TensorflowCsv()

@@ -17,11 +17,12 @@ from typing import Any
 
 import msgspec
 
-from annotary.batch import RowSink
-from annotary.csvtext import Table
-from annotary.format import Format
-from annotary.formats import _tables, _via
-from annotary.source import FileSet, SourceFile
+from annotary.contract.format import Format
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import tables
+from annotary.formats.via import words
+from annotary.syntax.csv import Table
+from annotary.syntax.source import FileSet, SourceFile
 
 
 class ViaCsv(Format):
@@ -35,16 +36,16 @@ class ViaCsv(Format):
     project_types = ("ObjectDetection", "Keypoint", "Classification")
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
-        return _tables.recognised(source) == self.name
+        return tables.recognised(source) == self.name
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         table = Table(source)
-        columns = _tables.Columns(table.header)
+        columns = tables.Columns(table.header)
         name_at, shape_at, attributes_at = columns.need(
             ("filename",), ("region_shape_attributes",), ("region_attributes",)
         )
         file_at = columns.find(("file_attributes",))
-        regions = _via.Regions(rows)
+        regions = words.Regions(rows)
         seen: set[int] = set()
         ignored = 0
         for cells in table.records(rows):
@@ -58,7 +59,7 @@ class ViaCsv(Format):
                 seen.add(image)
                 if file_at is not None and cells[file_at] not in ("", "{}"):
                     told = _json(table, rows, cells, file_at)
-                    ignored += _via.classify(rows, image, line, told) if told else 0
+                    ignored += words.classify(rows, image, line, told) if told else 0
             if cells[shape_at].strip() in ("", "{}"):
                 continue
             shape = _json(table, rows, cells, shape_at)
@@ -67,7 +68,7 @@ class ViaCsv(Format):
                 if attributes is not None:
                     regions.add(image, line, shape, attributes)
         regions.flush()
-        _via.tell_ignored(rows, ignored)
+        words.tell_ignored(rows, ignored)
 
 
 def _json(table: Table, rows: RowSink, cells: list[str], column: int) -> dict[str, Any] | None:

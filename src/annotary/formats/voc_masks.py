@@ -29,11 +29,11 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
-from annotary import rle
-from annotary.batch import RowSink
-from annotary.format import Carries, Format
+from annotary.contract.format import Carries, Format
+from annotary.contract.rows import RowSink
+from annotary.geometry import rle
 from annotary.problems import NOWHERE, Location
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 INSTANCES = "voc-instances"
 LABEL_MAP = "voc-labelmap"

@@ -39,14 +39,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from annotary.batch import KEYPOINTS, RECTANGLE, AnnotationBatch, Extra, RowSink
-from annotary.dataset import Dataset, Output, Part
-from annotary.format import Carries, Format
-from annotary.formats import _document as doc
-from annotary.formats._document import RefusedError, UnsupportedError
-from annotary.formats._imagemap import ImageMap, expect, fractions
-from annotary.geometry import extent_lengths, extents
-from annotary.source import FileSet, SourceError, SourceFile
+from annotary.batch import KEYPOINTS, RECTANGLE, AnnotationBatch, Extra
+from annotary.contract.dataset import Dataset, Part
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit import json as doc
+from annotary.formats.kit.imagemap import ImageMap, expect, fractions
+from annotary.formats.kit.json import RefusedError, UnsupportedError
+from annotary.geometry.arrays import extent_lengths, extents
+from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 VERSION = "2.2.0"
 SIDES = ("left", "top", "width", "height")

@@ -42,15 +42,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from annotary.batch import AnnotationBatch, Extra, RowSink
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._classlist import class_list, companion_kind
-from annotary.formats._labeltext import label_text
-from annotary.formats._tables import recognised
-from annotary.formats._yolo import class_lines, row_boxes
+from annotary.batch import AnnotationBatch, Extra
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.contract.rows import RowSink
+from annotary.formats.kit.label_lines import label_text
+from annotary.formats.kit.tables import recognised
+from annotary.formats.yolo_darknet.classes import class_list, companion_kind
+from annotary.formats.yolo_darknet.write import class_lines, row_boxes
 from annotary.problems import Location
-from annotary.source import FileSet, SourceFile
+from annotary.syntax.source import FileSet, SourceFile
 
 NAMES = ("x_min", "y_min", "x_max", "y_max", "the class number", "the confidence")
 SAMPLE_LINES = 200

@@ -29,10 +29,11 @@ from typing import ClassVar
 import numpy as np
 
 from annotary.batch import AnnotationBatch
-from annotary.dataset import Dataset, Output, Part
-from annotary.format import Carries, Format
-from annotary.formats._yolo import data_yaml, labels_folder, write_labels
-from annotary.geometry import Floats
+from annotary.contract.dataset import Dataset, Part
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.yolo_darknet.write import data_yaml, labels_folder, write_labels
+from annotary.geometry.arrays import Floats
 
 
 class YoloObb(Format):

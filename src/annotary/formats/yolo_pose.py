@@ -39,9 +39,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotary.batch import KEYPOINTS, AnnotationBatch
-from annotary.dataset import Dataset, Output, Part
-from annotary.format import Carries, Format
-from annotary.formats._yolo import (
+from annotary.contract.dataset import Dataset, Part
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.yolo_darknet.write import (
     box_texts,
     data_yaml,
     flow_names,
@@ -49,7 +50,7 @@ from annotary.formats._yolo import (
     pose_box,
     write_labels,
 )
-from annotary.geometry import extents
+from annotary.geometry.arrays import extents
 
 
 class YoloPose(Format):

@@ -29,9 +29,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from annotary.batch import RECTANGLE, AnnotationBatch
-from annotary.dataset import Dataset, Output, Part
-from annotary.format import Carries, Format
-from annotary.formats._yolo import data_yaml, labels_folder, point_texts, write_labels
+from annotary.contract.dataset import Dataset, Part
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
+from annotary.formats.yolo_darknet.write import data_yaml, labels_folder, point_texts, write_labels
 
 
 class YoloSegment(Format):

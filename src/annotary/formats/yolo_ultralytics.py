@@ -41,10 +41,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from annotary.dataset import Dataset, Output
-from annotary.format import Carries, Format
-from annotary.formats._yolo import data_yaml, labels_folder, write_labels
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
 from annotary.formats.yolo_darknet import box_lines
+from annotary.formats.yolo_darknet.write import data_yaml, labels_folder, write_labels
 
 
 class YoloUltralytics(Format):

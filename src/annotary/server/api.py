@@ -16,10 +16,10 @@ from annotary.errors import (
     ServiceUnavailableError,
 )
 from annotary.server.access import Access
-from annotary.server.answers import Repeat
-from annotary.server.decoding import Endpoint, Table
-from annotary.server.exchange import Exchange, MethodNotAllowedError, Reply
+from annotary.server.http import Exchange, MethodNotAllowedError, Reply
+from annotary.server.idempotency import Repeat
 from annotary.server.links import BASE
+from annotary.server.requests import Endpoint, Table
 from annotary.server.settings import Settings
 from annotary.server.writing import Writer
 from annotary.service import Service

@@ -21,7 +21,8 @@ from annotary.routes import Nothing
 from annotary.server import openapi
 from annotary.server.access import Access
 from annotary.server.api import Api
-from annotary.server.exchange import (
+from annotary.server.files import Files
+from annotary.server.http import (
     DisconnectedError,
     Exchange,
     Message,
@@ -32,9 +33,8 @@ from annotary.server.exchange import (
     Send,
     error_reply,
 )
-from annotary.server.files import Files
 from annotary.server.links import PREFIX, SignedLinks
-from annotary.server.observing import Metrics, Requests, log
+from annotary.server.metrics import Metrics, Requests, log
 from annotary.server.settings import Settings
 from annotary.service import Service
 

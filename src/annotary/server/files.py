@@ -19,12 +19,12 @@ from annotary.errors import (
     NotFoundError,
     PayloadTooLargeError,
 )
-from annotary.imageheader import read_header
 from annotary.server.api import Api
-from annotary.server.exchange import Exchange, MethodNotAllowedError, Reply
+from annotary.server.http import Exchange, MethodNotAllowedError, Reply
 from annotary.server.links import PREFIX, Permit, SignedLinks
 from annotary.server.settings import MIB, Settings
 from annotary.service import Service
+from annotary.syntax.image import read_header
 
 _KEY = re.compile(
     r"((?:exports|rejects)/[0-9a-f]{32}\.zip|imports/[0-9a-f]{32}/\d+"

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from annotary.routes import ROUTES
-from annotary.server.decoding import Endpoint
+from annotary.server.requests import Endpoint
 from annotary.service.annotations import AnnotationService
 from annotary.service.assets import AssetService
 from annotary.service.exports import ExportService

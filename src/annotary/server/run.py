@@ -9,8 +9,8 @@ from pathlib import Path
 import uvicorn
 
 from annotary.errors import BadRequestError
-from annotary.jobs import Jobs
-from annotary.server import keys, observing
+from annotary.jobs.run import Jobs
+from annotary.server import keys, metrics
 from annotary.server.app import App
 from annotary.server.links import SignedLinks
 from annotary.server.settings import Settings
@@ -31,7 +31,7 @@ def run(home: Path, settings: Settings) -> None:
     service = Service(store, links, Jobs(settings.jobs), resume=True)
     host, port = listening.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    observing.set_up()
+    metrics.set_up()
     sys.setswitchinterval(_SWITCH_SECONDS)
 
     def started() -> None:

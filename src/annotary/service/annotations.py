@@ -10,7 +10,6 @@ import numpy as np
 
 from annotary import ids, routes
 from annotary.batch import KIND_NAMES, AnnotationBatch, Extra
-from annotary.collection import no_collection
 from annotary.errors import NotFoundError, ValidationError
 from annotary.model import (
     Annotation,
@@ -19,12 +18,13 @@ from annotary.model import (
     NewAnnotation,
     PaginationResponse,
 )
+from annotary.processes.without_gc import no_collection
 from annotary.service import bounds
-from annotary.service.attributes import public_values, values_by_name
-from annotary.service.part import ServicePart, clamp_limit
+from annotary.service.noun import ServicePart, clamp_limit
 from annotary.store import annotations as stored
 from annotary.store import assets, operations, tags
 from annotary.store.annotations import AnnotationRow, Inserter
+from annotary.store.attributes import public_values, values_by_name
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 from annotary.store.tags import TagRow

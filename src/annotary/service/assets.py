@@ -19,7 +19,7 @@ from annotary.model import (
     DeleteResponse,
     PaginationResponse,
 )
-from annotary.service.part import ServicePart, clamp_limit
+from annotary.service.noun import ServicePart, clamp_limit
 from annotary.store import annotations as stored
 from annotary.store import assets, tags
 from annotary.store.assets import AssetRow

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from annotary import rle
 from annotary.batch import (
     BITMASK,
     CLASSIFICATION,
@@ -18,10 +17,11 @@ from annotary.batch import (
     AnnotationBatch,
     Extra,
 )
-from annotary.check import check
 from annotary.errors import ValidationError
+from annotary.geometry import rle
 from annotary.model import Bound, MaskBound
 from annotary.problems import Problem
+from annotary.reading.check import check
 from annotary.store.annotations import AnnotationRow
 
 _KINDS = {name: number for number, name in enumerate(KIND_NAMES)}
@@ -91,7 +91,7 @@ def parse(
 
 
 def check_values(kind: int, values: Any, mask: rle.Rle | None, width: int, height: int) -> None:
-    """Raise :class:`ValidationError` for a bound that breaks a rule of ``annotary.check``."""
+    """Raise :class:`ValidationError` for a bound that breaks a rule of ``reading.check``."""
     extras = {0: Extra(mask=mask)} if mask is not None else {}
     batch = AnnotationBatch(
         np.array([kind], np.uint8),

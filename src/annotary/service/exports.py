@@ -8,19 +8,20 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from annotary import exporting, formats, ids, routes
+from annotary import formats, ids, routes
 from annotary.batch import AnnotationBatch
 from annotary.errors import AnnotaryError, NotFoundError
-from annotary.exporting import ExportTag
-from annotary.jobs import Cancelled, HandedBack, Job
+from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest, ExportRequest, ExportResult, Operation
-from annotary.output import ZipOutput
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.store import Store, assets, operations, projects, tags
 from annotary.store import annotations as stored
 from annotary.store.database import Database
 from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
+from annotary.writing import exporting
+from annotary.writing.exporting import ExportTag
+from annotary.writing.output import ZipOutput
 
 _manifest = msgspec.json.Decoder(ExportManifest)
 

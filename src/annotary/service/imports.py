@@ -18,7 +18,8 @@ from annotary.errors import (
     ForbiddenError,
     NotFoundError,
 )
-from annotary.jobs import Cancelled, HandedBack, Job
+from annotary.jobs.receiver import StoreImages, StoreReceiver
+from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import (
     DownloadSignedUrl,
     ImportFile,
@@ -28,18 +29,17 @@ from annotary.model import (
     ImportSession,
     ImportSessionLog,
 )
-from annotary.output import ZipOutput
 from annotary.problems import Problem
-from annotary.reading import Reading
-from annotary.service.attributes import AttributeBook
-from annotary.service.part import ServicePart
-from annotary.service.receiving import StoreImages, StoreReceiver
-from annotary.source import SourceFile
+from annotary.reading.session import Reading
+from annotary.service.noun import ServicePart
 from annotary.store import imports, operations, projects, tags
+from annotary.store.attributes import AttributeBook
 from annotary.store.database import Database
 from annotary.store.imports import SessionRow
 from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
+from annotary.syntax.source import SourceFile
+from annotary.writing.output import ZipOutput
 
 MAX_FILES_PER_CALL = 1000
 MAX_FILES = 1_000_000

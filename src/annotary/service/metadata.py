@@ -20,7 +20,7 @@ from annotary.model import (
     MetadataParent,
     PaginationResponse,
 )
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.store import assets
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database

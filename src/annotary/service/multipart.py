@@ -13,7 +13,7 @@ from annotary.model import (
     PartStatus,
     PartTarget,
 )
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.service.uploads import asset_key
 from annotary.store import operations, uploads
 from annotary.store.database import Database

@@ -10,7 +10,7 @@ from annotary import routes
 from annotary.errors import BadRequestError
 from annotary.model import Annotation, ObjectPage, Objects
 from annotary.service.annotations import public
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.store import annotations as stored
 from annotary.store import assets, tags
 

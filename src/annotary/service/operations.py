@@ -5,7 +5,7 @@ from __future__ import annotations
 from annotary import ids, routes
 from annotary.errors import ConflictError
 from annotary.model import Operation
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.store import operations
 from annotary.store.operations import OperationRow
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from annotary import routes
 from annotary.errors import ValidationError
 from annotary.model import DeleteResponse, Project, ProjectUser, Workspace
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.store import operations, projects
 
 

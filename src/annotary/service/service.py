@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from annotary import ids, routes
-from annotary.jobs import Job, Jobs
+from annotary.jobs.run import Job, Jobs
 from annotary.model import Overview
 from annotary.service.annotations import AnnotationService
 from annotary.service.assets import AssetService

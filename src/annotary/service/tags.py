@@ -9,9 +9,9 @@ import msgspec
 from annotary import routes
 from annotary.errors import BadRequestError, ConflictError, ValidationError
 from annotary.model import DeleteResponse, NewOntologyAttribute, Ontology, Tag
-from annotary.service.attributes import check_value
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.store import tags
+from annotary.store.attributes import check_value
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 

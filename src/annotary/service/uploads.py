@@ -16,8 +16,7 @@ from annotary.errors import (
     ConflictError,
     ForbiddenError,
 )
-from annotary.imageheader import read_header
-from annotary.jobs import Job
+from annotary.jobs.run import Job
 from annotary.model import (
     AssetUploadFile,
     AssetUploadMetadata,
@@ -26,11 +25,12 @@ from annotary.model import (
     NewAsset,
 )
 from annotary.service.assets import check_filename, refuse_taken
-from annotary.service.part import ServicePart
+from annotary.service.noun import ServicePart
 from annotary.store import assets, operations, projects, uploads
 from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
 from annotary.store.uploads import SessionRow
+from annotary.syntax.image import read_header
 
 if TYPE_CHECKING:
     from annotary.service.service import Service

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from annotary import ids
 from annotary.batch import AnnotationBatch, Extra
-from annotary.geometry import Ints
+from annotary.geometry.arrays import Ints
 from annotary.store.assetids import AssetIds
 from annotary.store.database import Database, row, rows
 from annotary.store.projects import ProjectKey

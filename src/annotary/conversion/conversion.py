@@ -1,0 +1,280 @@
+"""Conversion and validation without a project: files in, files out, nothing kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from annotary import matching
+from annotary.batch import AnnotationBatch
+from annotary.contract.format import Format
+from annotary.contract.output import Output
+from annotary.conversion.spool import Spool
+from annotary.matching import Candidate, Match
+from annotary.model import ExportManifest, ExportOptions, FileReport, ImageMatch, OnError, Skeleton
+from annotary.problems import Problem
+from annotary.reading import folders
+from annotary.reading.file import FileReading
+from annotary.reading.log import ProblemLog
+from annotary.reading.session import Reading
+from annotary.syntax.source import SourceFile
+from annotary.writing.exporting import ExportTag, export
+from annotary.writing.output import FolderOutput, ZipOutput
+
+
+class OpenImages:
+    """Images as the files state them, or as they are found in a folder.
+
+    With a folder, names are matched to its images and sizes are read from their headers; a name
+    that is not there is refused. Without, every name is taken at the size that its file states.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.names: list[str] = []
+        self._sizes: list[tuple[int, int]] = []
+        self._numbers: dict[str, int] = {}
+        self._folder = folder
+        self._by_key: dict[str, list[Candidate]] = {}
+        if folder is not None:
+            self._read_folder(folder)
+
+    def _read_folder(self, folder: Path) -> None:
+        from annotary.syntax.image import read_header
+
+        for path in folders.images(folder):
+            name = path.relative_to(folder).as_posix()
+            header = read_header(path, name)
+            number = self._add(name, (header.width, header.height))
+            candidate = Candidate(number, name, header.width, header.height)
+            self._by_key.setdefault(matching.key(name), []).append(candidate)
+
+    def _add(self, name: str, size: tuple[int, int]) -> int:
+        number = self._numbers[name] = len(self.names)
+        self.names.append(name)
+        self._sizes.append(size)
+        return number
+
+    @property
+    def sizes(self) -> Any:
+        """Width and height [n, 2] of every image; 0 where nothing states it."""
+        return np.array(self._sizes, np.int64).reshape(-1, 2)
+
+    def resolve(self, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[Match]:
+        """Match names; see ``annotary.reading.images.ImageBook``."""
+        found = []
+        for name, size in zip(names, sizes, strict=True):
+            if self._folder is not None:
+                pool = {c.asset: c for k in matching.keys(name) for c in self._by_key.get(k, ())}
+                found.append(matching.match(name, pool.values()))
+                continue
+            number = self._numbers.get(name)
+            if number is None:
+                number = self._add(name, (max(size[0], 0), max(size[1], 0)))
+            elif self._sizes[number] == (0, 0):
+                self._sizes[number] = size
+            found.append(Match(Candidate(number, name, *self._sizes[number]), "created"))
+        return found
+
+    def suggest(self, name: str) -> str:
+        """Near names in the folder."""
+        near = matching.nearest(name, self.names[:5000])
+        return f"Did you mean {', '.join(near)}?" if near else "Put the image into the folder."
+
+    def read(self, number: int) -> bytes | None:
+        """The bytes of an image of the folder."""
+        return None if self._folder is None else (self._folder / self.names[number]).read_bytes()
+
+
+class Conversion:
+    """Files that were read and checked, ready to be written in another format.
+
+    ``log`` has every problem, ``reports`` the counts of every file: records = committed +
+    skipped + rejected.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[SourceFile],
+        *,
+        format_: Format | None = None,
+        images: Path | None = None,
+        on_error: OnError = "reject_session",
+        keep: bool = True,
+        progress: Callable[[int], None] | None = None,
+        rejects: Output | None = None,
+    ) -> None:
+        self.images = OpenImages(images)
+        self._receiver = _SpoolReceiver(on_error, keep, progress)
+        reading = Reading(self.images, self._receiver, rejects=rejects)
+        try:
+            reading.read(sources, format_)
+        except BaseException:
+            self._receiver.spool.close()
+            reading.log.close()
+            raise
+        self.log: ProblemLog = reading.log
+        self.reports: list[FileReport] = reading.reports
+        self.matches: list[ImageMatch] = reading.matches
+        self.refused = on_error == "reject_session" and self.log.errors > 0
+        if self.refused:
+            for report in self.reports:
+                report.rejected, report.committed = report.records - report.skipped, 0
+
+    @property
+    def problems(self) -> Iterator[Problem]:
+        """Every problem, in the order of the files."""
+        return iter(self.log)
+
+    def write(
+        self,
+        format_: Format,
+        options: ExportOptions,
+        out: ZipOutput | FolderOutput,
+        progress: Callable[[int], None] | None = None,
+    ) -> ExportManifest:
+        """Write everything in another format; see ``annotary.writing.exporting.export``."""
+        origin = _SpoolOrigin(self.images, self._receiver)
+        return export(origin, format_, options, out, progress)
+
+    def __enter__(self) -> Conversion:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._receiver.spool.close()
+        self.log.close()
+
+
+class _SpoolReceiver:
+    def __init__(
+        self, on_error: OnError, keep: bool, progress: Callable[[int], None] | None
+    ) -> None:
+        self.spool = Spool()
+        self.tags: dict[str, ExportTag] = {}
+        self._order: dict[str, int] = {}
+        self._on_error = on_error
+        self._keep = keep
+        self._progress = progress
+        self._held: list[AnnotationBatch] = []
+        self._good = 0
+
+    def begin_file(self, file: FileReading) -> None:
+        self._good = 0
+        self._held = []
+        self._map = np.zeros(0, np.int32)
+
+    def receive(self, file: FileReading, batch: AnnotationBatch) -> None:
+        objects = len(batch.objects()) - 1
+        self._good += objects
+        if self._keep:
+            self._number(file)
+            batch.tag = self._map[batch.tag]
+            # a file that is refused as a whole must not have been spooled yet
+            if self._on_error == "reject_file":
+                self._held.append(batch)
+            else:
+                self.spool.add(batch)
+        if self._progress:
+            self._progress(objects)
+
+    def end_file(self, file: FileReading) -> None:
+        report = file.report
+        faulty = file.faulty + sum(file.refused.values()) + file.rows.rejected
+        assert self._good + faulty + file.rows.skipped == report.records
+        report.skipped = file.rows.skipped
+        report.annotations = report.committed = self._good
+        broken = faulty or file.broken or file.session.log.errors > file.errors_before
+        if self._on_error == "reject_file" and broken:
+            report.committed, report.rejected = 0, self._good + faulty
+        elif self._on_error == "skip":
+            report.skipped += faulty
+        else:
+            report.rejected = faulty
+        if self._on_error == "reject_file" and not broken:
+            for batch in self._held:
+                self.spool.add(batch)
+        self._held = []
+        if self._keep:
+            self._number(file)
+            self._keep_numbers(file)
+
+    def _number(self, file: FileReading) -> None:
+        names = file.rows.tag_names
+        known = len(self._map)
+        if known < len(names):
+            more = []
+            for name in names[known:]:
+                if not name.strip():  # its objects are faults; none of them comes here
+                    more.append(0)
+                    continue
+                if name not in self._order:
+                    self._order[name] = len(self._order)
+                    self.tags[name] = ExportTag(name)
+                more.append(self._order[name])
+            self._map = np.concatenate([self._map, np.array(more, np.int32)])
+
+    def _keep_numbers(self, file: FileReading) -> None:
+        rows = file.rows
+        for name, number in zip(rows.tag_names, rows.tag_ids, strict=True):
+            if rows.id_space and number is not None and name in self.tags:
+                self.tags[name].numbers.setdefault(rows.id_space, number)
+        for name, (keypoints, edges) in rows.skeletons.items():
+            if name in self.tags and self.tags[name].skeleton is None:
+                self.tags[name].skeleton = Skeleton(keypoints=keypoints, edges=edges)
+
+
+class _SpoolOrigin:
+    """What was read, as exports see it."""
+
+    project = ""
+
+    def __init__(self, images: OpenImages, receiver: _SpoolReceiver) -> None:
+        self._images = images
+        self._spool = receiver.spool
+        order = sorted(range(len(images.names)), key=images.names.__getitem__)
+        self._order = np.array(order, np.int64)
+        self.names = [images.names[i] for i in order]
+        sizes = images.sizes[self._order] if order else images.sizes
+        self.widths, self.heights = sizes[:, 0], sizes[:, 1]
+        self.ids: Sequence[str] = ()
+        self.groups: Sequence[Sequence[str]] = ()
+        self.tags = [msgspec.structs.replace(tag) for tag in receiver.tags.values()]
+        self.count = receiver.spool.count
+
+    def scan(self, images: Sequence[int]) -> Iterator[AnnotationBatch]:
+        return self._spool.scan(self._order[np.asarray(images, np.int64)].tolist())
+
+    def read_image(self, image: int) -> bytes | None:
+        return self._images.read(int(self._order[image]))
+
+
+def sources_of(paths: Sequence[str | os.PathLike[str]]) -> list[SourceFile]:
+    """The files that paths name: files themselves, and the annotation files of folders."""
+    found: list[SourceFile] = []
+    names: set[str] = set()
+    for each in paths:
+        path = Path(each)
+        if path.is_dir():
+            new = [(p.relative_to(path).as_posix(), p) for p in folders.annotation_files(path)]
+        else:
+            new = [(path.name, path)]
+        for name, file in new:
+            if name in names:
+                name = file.absolute().relative_to(file.absolute().anchor).as_posix()
+            names.add(name)
+            found.append(SourceFile(name, path=file))
+    return found

@@ -1,0 +1,1 @@
+"""Geometry over arrays: boxes, rings, outlines, masks. Knows no rows."""

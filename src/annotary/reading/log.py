@@ -1,0 +1,67 @@
+"""The problems of a session, in order."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from annotary.problems import ERROR, Problem
+
+
+class ProblemLog:
+    """All problems of a session in order; beyond some thousands they wait on disk."""
+
+    _IN_MEMORY = 20_000
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self.warnings = 0
+        self.first: list[Problem] = []
+        self._memory: list[Problem] = []
+        self._file = 0
+        self._spool: Any = None
+        self._encode = msgspec.msgpack.Encoder(enc_hook=str).encode
+
+    def add(self, problem: Problem) -> None:
+        if problem.level == ERROR:
+            self.errors += 1
+            if len(self.first) < 10:
+                self.first.append(problem)
+        else:
+            self.warnings += 1
+        self._memory.append(problem)
+        if len(self._memory) >= self._IN_MEMORY:
+            if self._spool is None:
+                self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives with the log
+            data = self._encode(self._memory)
+            self._spool.write(len(data).to_bytes(8, "little") + data)
+            self._memory = []
+            self._file = 0
+
+    def end_file(self) -> None:
+        """Put the problems of the file that has just been read in the order of its lines.
+
+        A file with so many that some wait on disk already keeps the order they were found in.
+        """
+        new = self._memory[self._file :]
+        # what a file says of its companion (a broken class list) stays where it was said
+        files = {name: at for at, name in enumerate(dict.fromkeys(p.file for p in new))}
+        new.sort(key=lambda p: (files[p.file], p.location.line or 0))
+        self._memory[self._file :] = new
+        self._file = len(self._memory)
+
+    def __iter__(self) -> Iterator[Problem]:
+        if self._spool is not None:
+            self._spool.seek(0)
+            decode = msgspec.msgpack.Decoder(list[Problem]).decode
+            while head := self._spool.read(8):
+                yield from decode(self._spool.read(int.from_bytes(head, "little")))
+        yield from self._memory
+
+    def close(self) -> None:
+        """Let go of what is on disk."""
+        if self._spool is not None:
+            self._spool.close()

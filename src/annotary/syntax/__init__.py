@@ -1,0 +1,1 @@
+"""Files whose every fault has a place, read in bounded memory. Knows no rows and no formats."""

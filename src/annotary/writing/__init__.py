@@ -1,0 +1,1 @@
+"""The way out: reduce, split, number, write, and say what was lost."""

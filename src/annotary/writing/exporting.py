@@ -1,0 +1,282 @@
+"""From annotations to files: split, reduce to what the format carries, number classes, write.
+
+This is the way out, without a store: where annotations come from is an :class:`Origin`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from annotary.batch import AnnotationBatch
+from annotary.contract.dataset import ClassEntry, Dataset, ImageTable, Part
+from annotary.contract.format import Format
+from annotary.errors import BadRequestError, LossRefusedError
+from annotary.model import ExportManifest, ExportOptions, ExportPart, Loss, Skeleton
+from annotary.writing.losses import Losses
+from annotary.writing.output import FolderOutput, ZipOutput
+from annotary.writing.reduction import Reducer
+
+
+class ExportTag(msgspec.Struct):
+    """A class to export, in the project's order."""
+
+    name: str
+    numbers: dict[str, int] = {}
+    """Its number in the files it came from, by family of formats."""
+    skeleton: Skeleton | None = None
+    attributes: dict[str, str] = {}
+    """Names and types of its attributes."""
+
+
+class Origin(Protocol):
+    """Where an export comes from: one unchanging state of a project."""
+
+    project: str
+    """The project id's hexadecimal digits."""
+    tags: list[ExportTag]
+    names: list[str]
+    """File names of all images, sorted."""
+    widths: Any
+    heights: Any
+    ids: Sequence[str]
+    groups: Sequence[Sequence[str]]
+    count: int
+    """How many annotations there are."""
+
+    def scan(self, images: Sequence[int]) -> Iterator[AnnotationBatch]:
+        """Annotations of the images with these places in ``names``, in that order.
+
+        Coordinates are fractions; ``image`` is the place in ``images``, ``tag`` in ``tags``.
+        """
+
+    def read_image(self, image: int) -> bytes | None:
+        """The bytes of an image's file, or None when they are not at hand."""
+
+
+Progress = Callable[[int], None]
+
+
+def export(
+    origin: Origin,
+    format_: Format,
+    options: ExportOptions,
+    out: ZipOutput | FolderOutput,
+    progress: Progress | None = None,
+) -> ExportManifest:
+    """Write all annotations of the origin; answers what was written and what was lost.
+
+    Raises :class:`LossRefusedError` before anything is written when ``on_loss`` is ``refuse``
+    and something would be lost; :class:`BadRequestError` for options that make no sense.
+    """
+    job = _Export(origin, format_, options)
+    if options.on_loss == "refuse":
+        losses = job.plan()
+        if losses:
+            raise LossRefusedError(
+                f"The format {format_.name} cannot carry all: "
+                + " ".join(loss.text for loss in losses),
+                hint="Choose a format that can, or allow the loss (on_loss='warn').",
+            )
+    return job.write(out, progress)
+
+
+def plan(origin: Origin, format_: Format, options: ExportOptions) -> list[Loss]:
+    """What an export would lose, without writing it."""
+    return _Export(origin, format_, options).plan()
+
+
+class _Export:
+    def __init__(self, origin: Origin, format_: Format, options: ExportOptions) -> None:
+        if not format_.writes:
+            raise BadRequestError(
+                f"The format {format_.name} can be imported, not exported.",
+                hint="annotary formats lists those that can be written.",
+            )
+        self.origin = origin
+        self.format = format_
+        self.options = options
+        try:
+            self.own = msgspec.convert(options.extra, format_.Options)
+        except msgspec.ValidationError as error:
+            raise BadRequestError(
+                f"Options of {format_.name}: {error}.",
+                hint=f"It knows: {', '.join(format_.Options.__struct_fields__) or 'none'}.",
+            ) from error
+        carries = format_.carries
+        if carries.unit == "follows":
+            natural = carries.natural == "normalized"
+            self.normalized = natural if options.normalized is None else options.normalized
+        else:
+            self.normalized = carries.unit != "pixels"
+        self.losses = Losses()
+        self.written: list[ExportPart] = []
+        self.classes = number_classes(origin.tags, format_)
+
+    def plan(self) -> list[Loss]:
+        """Count the losses of all parts by reducing every batch and writing none."""
+        self.losses = Losses()
+        for _, images in split(self.origin.names, self.options):
+            table = self._table(images)
+            reduce = Reducer(self.format.carries, table, self.normalized, self.losses)
+            seen = np.zeros(len(images), np.bool_)
+            for batch in self.origin.scan(images):
+                seen[reduce(batch).image] = True
+            self._count_empty(seen)
+        self._count_edges()
+        found, self.losses = self.losses.listing(), Losses()
+        return found
+
+    def write(
+        self, out: ZipOutput | FolderOutput, progress: Progress | None = None
+    ) -> ExportManifest:
+        """Write all parts."""
+        parts = [
+            _CountingPart(self, name, images, progress)
+            for name, images in split(self.origin.names, self.options)
+        ]
+        data = Dataset(
+            self.classes,
+            parts,
+            normalized=self.normalized,
+            options=self.own,
+            project=self.origin.project,
+        )
+        self.format.write(data, out)
+        for part in parts:
+            self._count_empty(part.seen)
+        self._count_edges()
+        carries = self.format.carries
+        return ExportManifest(
+            project_id=f"proj_{self.origin.project}",
+            format=self.format.name,
+            normalized=None if carries.unit == "none" else self.normalized,
+            split_ratio=self.options.split_ratio,
+            seed=self.options.seed,
+            classes={entry.name: entry.number for entry in self.classes},
+            annotations_in_project=self.origin.count,
+            parts=[part.report for part in parts],
+            losses=self.losses.listing(),
+            files=dict(sorted(out.digests.items())),
+        )
+
+    def _count_empty(self, seen: Any) -> None:
+        if not self.format.carries.empty_images:
+            self.losses.add("empty-images", int((~seen).sum()))
+
+    def _count_edges(self) -> None:
+        """Skeletons belong to classes, not to rows: a format without keypoints loses those."""
+        carries = self.format.carries
+        if carries.keypoints == "Keypoints" and not carries.edges:
+            self.losses.add("edges", sum(len(entry.edges) for entry in self.classes))
+
+    def _table(self, images: Sequence[int]) -> ImageTable:
+        origin = self.origin
+        at = np.asarray(images, np.int64)
+        return ImageTable(
+            [origin.names[i] for i in images],
+            origin.widths[at],
+            origin.heights[at],
+            [origin.ids[i] for i in images] if origin.ids else [],
+            lambda image: origin.read_image(int(at[image])),
+            [origin.groups[i] for i in images] if origin.groups else [],
+        )
+
+
+class _CountingPart(Part):
+    """A part that counts what passes through it the first time it is iterated to its end."""
+
+    def __init__(
+        self, export_: _Export, name: str, images: Sequence[int], progress: Progress | None
+    ) -> None:
+        self._export = export_
+        self._numbers = images
+        self._progress = progress
+        self._counted = False
+        self._told = 0
+        self.seen = np.zeros(len(images), np.bool_)
+        self.report = ExportPart(name=name, images=len(images), annotations=0, objects=0)
+        super().__init__(name, export_._table(images), self._batches)
+
+    def _batches(self) -> Iterator[AnnotationBatch]:
+        losses = Losses()
+        reduce = Reducer(self._export.format.carries, self.images, self._export.normalized, losses)
+        annotations = objects = passed = 0
+        seen = np.zeros(len(self.images), np.bool_)
+        for stored in self._export.origin.scan(self._numbers):
+            passed += len(stored)
+            batch = reduce(stored)
+            seen[batch.image] = True
+            annotations += len(batch)
+            objects += len(batch.objects()) - 1
+            if self._progress and passed > self._told:
+                self._progress(passed - self._told)
+                self._told = passed
+            if len(batch):
+                yield batch
+        if not self._counted:
+            self._counted = True
+            self._export.losses.update(losses)
+            self.seen = seen
+            self.report.annotations, self.report.objects = annotations, objects
+
+
+def split(names: Sequence[str], options: ExportOptions) -> list[tuple[str, list[int]]]:
+    """Which images go to which part, as (name of the part, places in ``names``).
+
+    Images are ordered by the SHA-256 of ``seed:name``; the first ``ratio`` of them are for
+    validation. The same names and seed split the same way on any machine, and a new image moves
+    few others. At least one image stays in train, and at least one goes to validate.
+    """
+    ratio = options.split_ratio
+    if not 0 <= ratio <= 1:
+        raise BadRequestError(
+            f"split_ratio is {ratio}; it must be from 0 to 1.",
+            hint="0.2 puts a fifth of the images into validate.",
+        )
+    if ratio == 0 or len(names) < 2:
+        return [("dump", list(range(len(names))))]
+    digests = [hashlib.sha256(f"{options.seed}:{name}".encode()).digest() for name in names]
+    order = sorted(range(len(names)), key=digests.__getitem__)
+    count = min(max(math.floor(len(names) * ratio + 0.5), 1), len(names) - 1)
+    return [("train", sorted(order[count:])), ("validate", sorted(order[:count]))]
+
+
+def number_classes(tags: Sequence[ExportTag], format_: Format) -> list[ClassEntry]:
+    """The classes with their numbers in the format.
+
+    ``source`` keeps the numbers that the tags had in files of the format's family, gaps and all,
+    and gives the others the next free ones; ``dense`` counts from the format's base.
+    """
+    carries = format_.carries
+    numbers = [carries.class_base + i for i in range(len(tags))]
+    if carries.class_numbers == "source" and any(format_.family in tag.numbers for tag in tags):
+        used: set[int] = set()
+        kept: list[int | None] = []
+        for tag in tags:
+            number = tag.numbers.get(format_.family)
+            if number is None or number in used:
+                kept.append(None)
+            else:
+                used.add(number)
+                kept.append(number)
+        following = max(used, default=carries.class_base - 1) + 1
+        for i, number in enumerate(kept):
+            if number is None:
+                number, following = following, following + 1
+            numbers[i] = number
+    return [
+        ClassEntry(
+            tag.name,
+            number,
+            tag.skeleton.keypoints if tag.skeleton else [],
+            tag.skeleton.edges if tag.skeleton else [],
+            tag.attributes,
+        )
+        for tag, number in zip(tags, numbers, strict=True)
+    ]
