@@ -24,7 +24,7 @@ from annotary.reading.file import FileReading
 from annotary.reading.log import ProblemLog
 from annotary.reading.session import Reading
 from annotary.syntax.source import SourceFile
-from annotary.writing.exporting import ExportTag, export
+from annotary.writing.exporting import ExportTag, Origin, export
 from annotary.writing.output import FolderOutput, ZipOutput
 
 
@@ -139,8 +139,11 @@ class Conversion:
         progress: Callable[[int], None] | None = None,
     ) -> ExportManifest:
         """Write everything in another format; see ``annotary.writing.exporting.export``."""
-        origin = _SpoolOrigin(self.images, self._receiver)
-        return export(origin, format_, options, out, progress)
+        return export(self.origin(), format_, options, out, progress)
+
+    def origin(self) -> Origin:
+        """What was read, as exports and differences see it."""
+        return _SpoolOrigin(self.images, self._receiver)
 
     def __enter__(self) -> Conversion:
         return self

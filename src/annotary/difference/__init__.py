@@ -1,0 +1,1 @@
+"""What turns one state of annotations into another: added, removed, moved, retagged."""
