@@ -45,7 +45,6 @@ LAYERS = [
 LONG = {
     "model.py": "every struct of the wire, side by side",
     "routes.py": "the whole API as one table",
-    "cli/files.py": "the commands that read and write files share their options",
     "formats/label_studio/tasks.py": "eleven kinds of results, each with its own value",
     "formats/polygon_single.py": "nine kinds of shapes, read and written",
     "formats/keypoints_datature_raw.py": "a format that holds everything a project has",

@@ -60,8 +60,8 @@ def test_the_main_job(folder: Path) -> None:
     stats = answer("stats", "pets")
     assert stats["statistic"]["totalAnnotations"] == 2  # type: ignore[index]
     assert stats["statistic"]["totalAssets"] == 2  # type: ignore[index]
-    lines = run("annotation", "list", "pets", "--json").stdout.splitlines()
-    assert {json.loads(line)["tag"] for line in lines} == {"dog", "boat"}
+    found = json.loads(run("annotation", "list", "pets", "--json").stdout)
+    assert {each["tag"] for each in found} == {"dog", "boat"}
     assert "empty.png" in run("asset", "list", "pets").output
 
     out = run("export", "pets", "--format", "coco", "--out", "out").output

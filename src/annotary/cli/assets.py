@@ -6,10 +6,12 @@ from itertools import islice
 
 import click
 
-from annotary.cli.main import Context, common, table
+from annotary.cli.context import Context, common, counts, shared
+from annotary.cli.texts import table
 
 
 @click.group()
+@shared
 def asset() -> None:
     """Add and list images."""
 
@@ -22,11 +24,11 @@ def asset() -> None:
 def add(context: Context, name_or_id: str, paths: tuple[str, ...], groups: tuple[str, ...]) -> None:
     """Upload images, or all images of folders."""
     project = context.project(name_or_id)
-    before = project.get_info().statistic.total_assets
+    before = counts(project).total_assets
     with project.assets.create_upload_session(groups=list(groups)) as session:
         for path in paths:
             session.add_path(path)
-    count = project.get_info().statistic.total_assets - before
+    count = counts(project).total_assets - before
     context.answer({"added": count}, f"Added {count:,} images to {project.name}.")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import click
 
-from annotary.cli.main import Context, common, table
+from annotary.cli.context import Context, common, counts, shared
+from annotary.cli.texts import table
 
 
 @click.group()
+@shared
 def project() -> None:
     """Create, list, show and delete projects."""
 
@@ -25,8 +28,9 @@ def project() -> None:
     help="A label for tools; any annotation may be stored.",
 )
 @common
-def create(context: Context, name: str, type_: str) -> None:
+def create(context: Context, name: str, type_: Any) -> None:
     """Create a project called NAME."""
+    context.creates = True
     made = context.client.create_project(name, type_)
     context.answer(made.get_info(), f"Created {made.name} ({made.id}).")
 
@@ -36,7 +40,11 @@ def create(context: Context, name: str, type_: str) -> None:
 def list_(context: Context) -> None:
     """List all projects."""
     found = [each.get_info() for each in context.client.list_projects()]
-    rows = [(p.name, p.id, p.statistic.total_assets, p.statistic.total_annotations) for p in found]
+    rows = [
+        (p.name, p.id, p.statistic.total_assets, p.statistic.total_annotations)
+        for p in found
+        if p.statistic is not None
+    ]
     text = table(rows, ("NAME", "ID", "IMAGES", "ANNOTATIONS")) if rows else "No projects yet."
     context.answer(found, text)
 
@@ -56,7 +64,7 @@ def show(context: Context, name_or_id: str) -> None:
 def delete(context: Context, name_or_id: str, yes: bool) -> None:
     """Delete a project with all its assets and annotations, for good."""
     found = context.project(name_or_id)
-    count = found.get_info().statistic.total_annotations
+    count = counts(found).total_annotations
     if not yes:
         click.confirm(f"Delete {found.name} with {count:,} annotations?", abort=True, err=True)
     answer = context.client.delete_project(found.id)
@@ -64,6 +72,7 @@ def delete(context: Context, name_or_id: str, yes: bool) -> None:
 
 
 @click.group()
+@shared
 def annotation() -> None:
     """Look at annotations."""
 
@@ -77,19 +86,16 @@ def annotation() -> None:
 def list_annotations(
     context: Context, name_or_id: str, asset: str | None, limit: int, attributes: bool
 ) -> None:
-    """List a project's annotations; with --json one per line."""
+    """List a project's annotations."""
     page = context.project(name_or_id).annotations.list(
         asset,
         pagination={"limit": min(limit, 1000) if limit else 1000},
         include_attributes=attributes,
     )
-    import msgspec
-
-    for each in islice(page, limit or None):
-        if context.json:
-            click.echo(msgspec.json.encode(each).decode())
-        else:
-            click.echo(f"{each.id}  {each.asset_id}  {each.bound_type}  {each.tag}")
+    context.answer_each(
+        islice(page, limit or None),
+        lambda each: f"{each.id}  {each.asset_id}  {each.bound_type}  {each.tag}",
+    )
 
 
 @click.command("stats")
@@ -102,12 +108,13 @@ def stats(context: Context, name_or_id: str) -> None:
 
 def _show(context: Context, name_or_id: str) -> None:
     found = context.project(name_or_id).get_info()
-    counts = found.statistic
+    told = found.statistic
+    assert told is not None
     lines = [
         f"{found.name} ({found.id})",
-        f"  images       {counts.total_assets:,} ({counts.annotated_assets:,} annotated)",
-        f"  annotations  {counts.total_annotations:,}",
+        f"  images       {told.total_assets:,} ({told.annotated_assets:,} annotated)",
+        f"  annotations  {told.total_annotations:,}",
     ]
-    if counts.tags_count:
-        lines += ["", table([(t.name, t.count) for t in counts.tags_count], ("TAG", "ANNOTATIONS"))]
+    if told.tags_count:
+        lines += ["", table([(t.name, t.count) for t in told.tags_count], ("TAG", "ANNOTATIONS"))]
     context.answer(found, "\n".join(lines))

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from annotary.cli.main import Context, common, errors, table
+from annotary.cli.context import Context, common, shared
+from annotary.cli.texts import table
 
 
 @click.command()
-@click.option("--home", metavar="DIR", help="The store's folder.", envvar="ANNOTARY_HOME")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="The port to listen on.")
 @click.option("--public", is_flag=True, help="Allow an address that other machines can reach.")
-def serve(home: str | None, host: str, port: int, public: bool) -> None:
+@common
+def serve(context: Context, host: str, port: int, public: bool) -> None:
     """Serve a store over HTTP."""
-    with errors(False):
-        from annotary.client.client import default_home
-
-        try:
-            from annotary import server
-        except ImportError as error:
-            raise click.ClickException(
-                f"The server needs more packages ({error.name}): pip install 'annotary[server]'"
-            ) from None
-        server.serve(default_home(home), host, port, public=public)
+    try:
+        from annotary import server
+    except ImportError as error:
+        raise click.ClickException(
+            f"The server needs more packages ({error.name}): pip install 'annotary[server]'"
+        ) from None
+    server.serve(
+        _folder(context, "The store of another server cannot be served."), host, port, public=public
+    )
 
 
 @click.group()
+@shared
 def key() -> None:
     """Create, list and revoke the secret keys of a store that is served."""
 
@@ -48,6 +50,7 @@ def create(context: Context, name: str, role: str, project_name: str | None) -> 
     """Create a key called NAME; it is shown this once."""
     from annotary.server import keys
 
+    context.creates = True
     project = context.project(project_name).id if project_name else None
     made, secret = keys.create(_store(context), name, role, project)
     context.answer(
@@ -80,14 +83,17 @@ def revoke(context: Context, key_id: str) -> None:
 
 def _store(context: Context) -> Any:
     """The embedded store itself: keys are managed where the data is, not over HTTP."""
+    _folder(context, "Keys are managed on the server's own machine.")
+    return context.client.transport.service.store  # type: ignore[attr-defined]
+
+
+def _folder(context: Context, refusal: str) -> Path:
+    """The folder of the embedded store. Raises BadRequestError when a server is meant."""
     from annotary import BadRequestError
 
     if context.endpoint:
-        raise BadRequestError(
-            "Keys are managed on the server's own machine.",
-            hint="Use --home instead of --endpoint.",
-        )
-    return context.client.transport.service.store
+        raise BadRequestError(refusal, hint="Use --home instead of --endpoint.")
+    return context.folder
 
 
 @click.command()
@@ -96,8 +102,7 @@ def completion(shell: str) -> None:
     """Print a script that completes commands: eval "$(annotary completion bash)"."""
     from click.shell_completion import get_completion_class
 
-    from annotary.cli.main import main
-
+    program = click.get_current_context().find_root().command
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(main, {}, "annotary", "_ANNOTARY_COMPLETE").source())
+    click.echo(found(program, {}, "annotary", "_ANNOTARY_COMPLETE").source())

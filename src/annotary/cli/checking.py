@@ -1,0 +1,56 @@
+"""``annotary check``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from annotary.cli.context import Context, without_store
+from annotary.cli.failures import DATA_REFUSED, must_be_writable
+from annotary.cli.progress import Progress
+from annotary.cli.reading import must_have_read, report
+
+
+@click.command("check")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option("--format", "format_", metavar="FORMAT", help="The files' format; else recognised.")
+@click.option("--images", type=click.Path(exists=True, file_okay=False), help="The images' folder.")
+@click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
+@click.option("--show", default=50, show_default=True, help="Problems to print; 0: all.")
+@without_store
+def check(
+    context: Context,
+    paths: tuple[str, ...],
+    format_: str | None,
+    images: str | None,
+    rejects: str | None,
+    show: int,
+) -> None:
+    """Check annotation files and report every fault with its place; exit 1 if there are errors."""
+    from annotary import formats
+    from annotary.conversion.conversion import Conversion, sources_of
+    from annotary.writing.output import FolderOutput
+
+    if rejects is not None:
+        must_be_writable(Path(rejects))
+    with Progress("Checking") as progress:
+        conversion = Conversion(
+            sources_of(paths),
+            format_=formats.get(format_) if format_ else None,
+            images=Path(images) if images else None,
+            on_error="skip",
+            keep=False,
+            progress=progress.advance,
+            rejects=FolderOutput(Path(rejects)) if rejects else None,
+        )
+    with conversion:
+        must_have_read(conversion)
+        report(context, conversion, show)
+        log = conversion.log
+        if not context.json:
+            colour = "red" if log.errors else "green"
+            click.secho(f"{log.errors:,} errors, {log.warnings:,} warnings.", fg=colour)
+        if log.errors:
+            sys.exit(DATA_REFUSED)

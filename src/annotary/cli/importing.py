@@ -1,0 +1,103 @@
+"""``annotary import``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from annotary.cli.context import Context, common
+from annotary.cli.failures import DATA_REFUSED, must_be_writable, writing
+from annotary.cli.progress import Progress
+from annotary.cli.texts import import_text, print_logs
+
+ON_ERROR = click.Choice(["reject_session", "reject_file", "skip"])
+
+
+@click.command("import")
+@click.argument("name_or_id", metavar="PROJECT")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option("--format", "format_", metavar="FORMAT", help="The files' format; else recognised.")
+@click.option(
+    "--on-error",
+    type=ON_ERROR,
+    default="reject_session",
+    show_default=True,
+    help="What a faulty record costs: all, its file, or itself.",
+)
+@click.option(
+    "--create-assets",
+    is_flag=True,
+    help="Register images that the project does not have, at the sizes that the files state.",
+)
+@click.option("--images", type=click.Path(exists=True), help="Upload these images first.")
+@click.option("--dry-run", is_flag=True, help="Report everything, commit nothing.")
+@click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
+@click.option("--show", default=10, show_default=True, help="How many problems to print; 0: all.")
+@common
+def import_(
+    context: Context,
+    name_or_id: str,
+    paths: tuple[str, ...],
+    format_: str | None,
+    on_error: Any,
+    create_assets: bool,
+    images: str | None,
+    dry_run: bool,
+    rejects: str | None,
+    show: int,
+) -> None:
+    """Import annotation files, or folders of them, into a project.
+
+    Every record is committed, or counted and explained. With the default --on-error, a single
+    faulty record leaves the project as it was.
+    """
+    from annotary import ImportFailedError
+
+    if rejects is not None:
+        must_be_writable(Path(rejects))
+    project = context.project(name_or_id)
+    if images is not None:
+        with project.assets.create_upload_session() as upload:
+            upload.add_path(images)
+    begin = time.monotonic()
+    failed = None
+    with Progress("Importing") as progress:
+        session = project.annotations.create_import_session(
+            background=not progress.quiet,
+            format=format_,
+            on_error=on_error,
+            create_assets=create_assets,
+            dry_run=dry_run,
+            rejects=rejects is not None,
+        )
+        session.on_progress = lambda found: progress.set(
+            found.status.annotations.with_status.Processed
+        )
+        try:
+            with session:
+                for path in paths:
+                    session.add_path(path)
+            session.wait_until_done()
+        except ImportFailedError as error:
+            failed = error
+    found = session.refresh()
+    if found.report is None:
+        assert failed is not None
+        raise failed
+    logs = session.get_logs().logs
+    if rejects is not None:
+        with writing(Path(rejects)):
+            session.download_rejects(rejects)
+    if context.json:
+        context.answer({"session": found, "logs": logs})
+    else:
+        print_logs(logs, show)
+        seconds = time.monotonic() - begin
+        click.echo(import_text(found.report))
+        click.secho(f"{found.status.message} ({seconds:.1f} s)", fg="red" if failed else "green")
+    if failed is not None:
+        sys.exit(DATA_REFUSED)

@@ -1,0 +1,88 @@
+"""Texts that several commands print: tables, problems, counts, names of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from annotary.model import FileReport, ImportReport, ImportSessionLogLogItem
+
+
+def table(rows: Sequence[tuple[Any, ...]], head: tuple[str, ...]) -> str:
+    """Rows as text in columns; numbers to the right."""
+    shown = [[f"{v:,}" if isinstance(v, int) else str(v) for v in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *shown, strict=True)]
+    lines = ["  ".join(h.ljust(w) for h, w in zip(head, widths, strict=True)).rstrip()]
+    for row, values in zip(shown, rows, strict=True):
+        cells = [
+            cell.rjust(w) if isinstance(v, int) else cell.ljust(w)
+            for cell, w, v in zip(row, widths, values, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def print_logs(logs: Sequence[ImportSessionLogLogItem], show: int) -> None:
+    """Problems on standard error, at most ``show`` of them (0: all)."""
+    shown = logs if show == 0 else logs[:show]
+    for item in shown:
+        print_problem(item.level, item.message)
+    if len(logs) > len(shown):
+        click.echo(f"... and {len(logs) - len(shown):,} more (--show 0 prints all).\n", err=True)
+
+
+def print_problem(level: str, text: str) -> None:
+    """One problem on standard error: its first line in colour, then its hint."""
+    head, _, rest = text.partition("\n")
+    click.secho(f"{level}: {head}", fg="red" if level == "Error" else "yellow", err=True)
+    click.echo(f"{rest.strip()}\n" if rest.strip() else "", err=True)
+
+
+def import_text(report: ImportReport) -> str:
+    """What became of an import: its files, and what else it made."""
+    lines = [files_table(report.files)]
+    if report.tags_created:
+        names = ", ".join(report.tags_created[:8])
+        more = ", ..." if len(report.tags_created) > 8 else ""
+        lines.append(f"{len(report.tags_created)} tags created: {names}{more}")
+    if report.assets_created:
+        lines.append(f"{report.assets_created:,} images registered")
+    if report.matches:
+        rules: dict[str, int] = {}
+        for match in report.matches:
+            rules[match.rule] = rules.get(match.rule, 0) + 1
+        text = ", ".join(f"{count} by {rule}" for rule, count in sorted(rules.items()))
+        lines.append(f"image names matched other than exactly: {text}")
+    return "\n".join(lines)
+
+
+def files_table(reports: Sequence[FileReport]) -> str:
+    """One line per format: files and records."""
+    groups: dict[str, list[int]] = {}
+    for report in reports:
+        name = report.format or "not recognised"
+        if report.role == "companion":
+            name = f"({name})"
+        row = groups.setdefault(name, [0, 0, 0, 0, 0, 0])
+        values = (
+            1,
+            report.images,
+            report.records,
+            report.committed,
+            report.skipped,
+            report.rejected,
+        )
+        for i, value in enumerate(values):
+            row[i] += value
+    rows = [(name, *values) for name, values in groups.items()]
+    return table(rows, ("FORMAT", "FILES", "IMAGES", "RECORDS", "GOOD", "SKIPPED", "REJECTED"))
+
+
+def written_text(out: str, names: Sequence[str]) -> str:
+    """How many files were written, and the first of them."""
+    shown = "".join(f"\n  {name}" for name in names[:5])
+    more = f"\n  ... and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return f"{len(names):,} files in {out}:{shown}{more}"
