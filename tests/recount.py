@@ -25,9 +25,6 @@ CHECKS = {
         SELECT n.seq FROM annotations n LEFT JOIN tags t ON t.no = n.tag
         AND t.project = n.project WHERE t.no IS NULL
     """,
-    "assets of no project": """
-        SELECT a.no FROM assets a LEFT JOIN projects p ON p.no = a.project WHERE p.no IS NULL
-    """,
     "groups of no asset": """
         SELECT g.asset FROM asset_groups g LEFT JOIN assets a ON a.no = g.asset WHERE a.no IS NULL
     """,
@@ -36,6 +33,30 @@ CHECKS = {
         HAVING COUNT(DISTINCT asset) > 1
     """,
 }
+
+
+OF_PROJECTS = (
+    "tags", "assets", "asset_groups", "annotations", "operations", "import_sessions",
+    "upload_sessions", "multipart_uploads",
+)  # fmt: skip
+"""Tables whose rows belong to a project."""
+for _table in OF_PROJECTS:
+    CHECKS[f"{_table} of no project"] = f"""
+        SELECT x.project FROM {_table} x
+        LEFT JOIN projects p ON p.no = x.project WHERE p.no IS NULL
+    """
+for _table in ("import_files", "import_logs"):
+    CHECKS[f"{_table} of no session"] = f"""
+        SELECT f.session FROM {_table} f LEFT JOIN import_sessions s ON s.no = f.session
+        WHERE s.no IS NULL
+    """
+CHECKS["numbers that will be given again"] = """
+    SELECT name FROM counters c WHERE next <= CASE name
+    WHEN 'annotations' THEN (SELECT COALESCE(MAX(seq), 0) FROM annotations)
+    WHEN 'assets' THEN (SELECT COALESCE(MAX(no), 0) FROM assets)
+    WHEN 'projects' THEN (SELECT COALESCE(MAX(no), 0) FROM projects)
+    WHEN 'tags' THEN (SELECT COALESCE(MAX(no), 0) FROM tags) ELSE 0 END
+"""
 
 
 def contradictions(home: Path) -> list[str]:

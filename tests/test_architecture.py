@@ -160,8 +160,7 @@ def test_syntax_knows_no_rows() -> None:
 
 def test_clients_reach_the_engine_only_through_the_transport() -> None:
     doors = {
-        "annotary.client.transport",  # calls it
-        "annotary.client.client",  # opens it
+        "annotary.client.local",  # opens and calls it
     }
     engine = {"service", "store", "jobs", "formats", "reading", "writing", "conversion"}
     wrong = [
@@ -183,16 +182,54 @@ def test_servers_and_clients_do_not_know_each_other() -> None:
     assert told(wrong) == []
 
 
+STATEMENTS = ("SELECT ", "INSERT ", "UPDATE ", "DELETE FROM ", "CREATE ")
+CONTROL = ("SAVEPOINT", "ROLLBACK", "BEGIN", "RELEASE", "COMMIT", "PRAGMA")
+"""Words that control transactions and connections."""
+DRIVER = {"annotary.store.sqlite", "annotary.store.migrating"}
+"""What may know which database stands below."""
+
+
+def texts(module: str) -> Iterator[ast.Constant]:
+    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node
+
+
 def test_sql_lives_in_the_store() -> None:
-    words = ("SELECT ", "INSERT ", "UPDATE ", "DELETE FROM ", "CREATE ")
     wrong = [
         f"{module}:{node.lineno}: {node.value}"
+        for module in MODULES
+        if part(module) != "store"
+        for node in texts(module)
+        if str(node.value).startswith((*STATEMENTS, *CONTROL))
+    ]
+    assert wrong == []
+
+
+def test_transactions_are_controlled_in_one_place() -> None:
+    wrong = [
+        f"{module}:{node.lineno}: {node.value}"
+        for module in MODULES
+        if module not in {*DRIVER, "annotary.store.database"}
+        for node in texts(module)
+        if str(node.value).startswith(CONTROL)
+    ]
+    assert wrong == []
+
+
+def test_only_the_driver_knows_sqlite() -> None:
+    assert told([e for e in EVERY if e.imported == "sqlite3" and e.module not in DRIVER]) == []
+
+
+def test_only_the_store_knows_where_blobs_are() -> None:
+    wrong = [
+        f"{module}:{node.lineno}"
         for module, path in MODULES.items()
         if part(module) != "store"
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and node.value.startswith(words)
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"path", "root", "_path", "_root"}
+        and ast.unparse(node.value).endswith("blobs")
     ]
     assert wrong == []
 
@@ -289,6 +326,10 @@ def test_names_say_what_is_inside() -> None:
         ),
         ("import annotary.cli.main", "numpy PIL yaml sqlite3 annotary.client annotary.formats"),
         ("from annotary import Client", "PIL yaml pyarrow httpx starlette annotary.server"),
+        (
+            "from annotary import Client; Client('key', endpoint='http://127.0.0.1:9')",
+            "numpy PIL yaml sqlite3 filelock annotary.service annotary.store annotary.batch",
+        ),
     ],
 )
 def test_what_is_not_needed_is_not_loaded(code: str, absent: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from annotary import Client
-from annotary.client.transport import LocalTransport
+from annotary.client.local import LocalTransport
 from tests.serving import Server, serving
 
 DOORS = ("embedded", "json", "http")

@@ -11,9 +11,9 @@ from annotary import Client
 _DIE = """
 import os, sys
 from annotary import Client
-from annotary.service.imports import ImportService
+from annotary.jobs import importing
 
-ImportService.forget_files = lambda self, session: os._exit(9)
+importing.forget_files = lambda store, session: os._exit(9)
 project = Client(home=sys.argv[1]).create_project("pets")
 with project.annotations.create_import_session(create_assets=True) as session:
     session.add_bytes(b"filename,xmin,ymin,xmax,ymax,label\\na.png,0.1,0.1,0.5,0.5,dog\\n", "a.csv")

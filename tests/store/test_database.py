@@ -125,7 +125,7 @@ def test_an_interrupted_migration_leaves_nothing(
         raise RuntimeError("out of power")
 
     with monkeypatch.context() as patch:
-        patch.setattr("annotary.store.database.now_ms", fail)
+        patch.setattr("annotary.store.migrating.now_ms", fail)
         with pytest.raises(RuntimeError):
             Store(home)
     assert schema(home / "annotary.db") == []

@@ -14,7 +14,6 @@ from annotary.client.dictionaries import convert, page_limit
 from annotary.client.operations import Operations
 from annotary.client.transport import Transport
 from annotary.errors import BadRequestError, NotFoundError
-from annotary.reading import folders
 
 _PER_CALL = 1000
 
@@ -152,6 +151,8 @@ class UploadSession:
         path = Path(file_path).expanduser()
         if path.is_dir():
             count = 0
+            from annotary.reading import folders  # here: it needs the engine
+
             for found in folders.images(path):
                 self._add(found.relative_to(path).as_posix(), found)
                 count += 1

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-from weakref import WeakValueDictionary, finalize
+from typing import TYPE_CHECKING, Any
 
 from annotary import routes
 from annotary.client.project import Project
-from annotary.client.transport import LocalTransport, Transport
+from annotary.client.transport import Transport
 from annotary.model import DeleteResponse, ProjectType, Workspace
-from annotary.service import Service
-from annotary.store import Store
+
+if TYPE_CHECKING:
+    from annotary.service import Service
 
 
 class Client:
@@ -45,7 +43,9 @@ class Client:
         if endpoint is not None:
             self.transport = _remote(endpoint, secret_key)
         else:
-            self._service = _open(default_home(home))
+            from annotary.client.local import LocalTransport, open_service
+
+            self._service = open_service(default_home(home))
             self.transport = LocalTransport(self._service)
 
     def get_info(self) -> Workspace:
@@ -113,29 +113,6 @@ def default_home(home: str | os.PathLike[str] | None = None) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("annotary", appauthor=False)
-
-
-# One service per folder and process: clients of the same store share its lock and its jobs.
-_services: WeakValueDictionary[Path, Service] = WeakValueDictionary()
-_opening = threading.Lock()
-
-
-def _open(home: Path) -> Service:
-    with _opening:
-        place = home.absolute()
-        found = _services.get(place)
-        if found is None or found.store.closed:
-            store = Store(home)
-            found = _services[place] = Service(store)
-            # with the last client of the folder the store is let go of; at exit, see below
-            finalize(found, store.close).atexit = False
-        return found
-
-
-@atexit.register
-def _close_all() -> None:
-    for service in list(_services.values()):
-        service.close()
 
 
 def _remote(endpoint: str, secret_key: str | None) -> Transport:

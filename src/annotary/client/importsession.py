@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from annotary import checksum, formats, model, routes
+from annotary import checksum, model, routes
 from annotary.client.operations import ENDED
 from annotary.client.transport import Transport
 from annotary.client.unpacking import fetch_zip
 from annotary.errors import BadRequestError, ImportFailedError, NotFoundError
-from annotary.reading import folders
 
 _PER_CALL = 1000
 _POLL_SECONDS = 1.0
@@ -70,6 +69,9 @@ class ImportSession:
         path = Path(file_path).expanduser()
         if path.is_dir():
             count = 0
+            from annotary import formats  # here: the client is loaded without the engine
+            from annotary.reading import folders
+
             for found in folders.annotation_files(path):
                 self._add(found.relative_to(path).as_posix(), found)
                 count += 1

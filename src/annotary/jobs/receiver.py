@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 _SUGGEST_FROM = 5000
+
+
+class _Undone(Exception):
+    """A file is taken back."""
 
 
 class StoreReceiver:
@@ -64,7 +69,8 @@ class StoreReceiver:
             self._learnt_before = self._book.state()
             self._assets_before = self.assets_created
             self._tags_before = len(self.tags_created)
-            self._db.execute("SAVEPOINT file")
+            self._part = self._db.part()
+            self._part.__enter__()
 
     def receive(self, file: FileReading, batch: AnnotationBatch) -> None:
         """Insert good rows; where the session is lost already, only count them."""
@@ -107,8 +113,8 @@ class StoreReceiver:
         if not self.refused and not (policy == "reject_file" and broken):
             self._number_tags(file)
             self._keep_class_numbers(file)
-        if policy == "reject_file":
-            self._db.execute("RELEASE file")
+            if policy == "reject_file":
+                self._part.__exit__(None, None, None)
 
     def finish(self) -> None:
         """Bring counts, the index by asset and ontologies up to date."""
@@ -190,7 +196,8 @@ class StoreReceiver:
                 tags.set_skeleton(self._db, tag.no, Skeleton(keypoints=keypoints, edges=edges))
 
     def _undo_file(self) -> None:
-        self._db.execute("ROLLBACK TO file")
+        with suppress(_Undone):
+            self._part.__exit__(_Undone, undone := _Undone(), undone.__traceback__)
         self._inserter.restore(self._saved)
         self._book.restore(self._learnt_before)
         self._kept_numbers = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +12,6 @@ import msgspec
 from annotary.errors import (
     BadRequestError,
     NotFoundError,
-    ServiceUnavailableError,
 )
 from annotary.server.access import Access
 from annotary.server.http import Exchange, MethodNotAllowedError, Reply
@@ -140,10 +138,6 @@ class Api:
             ) from None
         except UnicodeEncodeError:
             raise BadRequestError("A text is not valid Unicode.") from None
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise ServiceUnavailableError("The store is busy.", hint="Try again.") from error
-            raise
         body = _encode(self._access.narrow(key, endpoint.route, answer))
         if repeat is not None:
             if db is not None:

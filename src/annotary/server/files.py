@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import parse_qsl
 
 from starlette.responses import FileResponse
+from starlette.types import Receive, Scope, Send
 
 from annotary import checksum
 from annotary.errors import (
@@ -65,18 +66,22 @@ class Files:
     # --- down ---------------------------------------------------------------------------------
 
     async def _get(self, key: str) -> FileResponse:
-        path = self._blobs.path(key)
-
         def look() -> str | None:
-            if not path.is_file():
+            if self._blobs.size(key) is None:
                 return None
-            return "application/zip" if key.endswith(".zip") else _media(path)
+            if key.endswith(".zip"):
+                return "application/zip"
+            with self._blobs.local(key) as path:
+                return _media(path)
 
         media = await self._api.in_thread(look)
         if media is None:
             raise NotFoundError("There is no such file any more.")
-        name = path.name if key.endswith(".zip") else None
-        response = FileResponse(path, media_type=media, filename=name)
+        name = key.rpartition("/")[2] if key.endswith(".zip") else None
+        stack = ExitStack()
+        path = stack.enter_context(self._blobs.local(key))
+        response = _BlobResponse(path, media_type=media, filename=name)
+        response.held = stack
         response.raw_headers.extend(_SAFE)
         return response
 
@@ -92,7 +97,7 @@ class Files:
         announced = exchange.headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) != size:
             raise _wrong_size(int(announced), size)
-        here = await self._api.in_thread(self._blobs.path(permit.key).is_file)
+        here = await self._api.in_thread(lambda: self._blobs.size(permit.key) is not None)
         if here:
             # a repeat, as after a lost answer; blobs are never written again
             await _check(exchange, permit)
@@ -131,6 +136,16 @@ class Files:
             finally:
                 raise error
         await loop.run_in_executor(None, blob.__exit__, None, None, None)
+
+
+class _BlobResponse(FileResponse):
+    """A file that is kept as long as it is sent."""
+
+    held: ExitStack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.held:
+            await super().__call__(scope, receive, send)
 
 
 class _Sum:

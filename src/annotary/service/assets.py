@@ -9,7 +9,6 @@ import msgspec
 
 from annotary import ids, routes
 from annotary.errors import (
-    ConflictError,
     ForbiddenError,
     ValidationError,
 )
@@ -77,7 +76,7 @@ class AssetService(ServicePart):
                 raise ForbiddenError("Files of the server cannot be named by path.")
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            refuse_taken(db, project, [new.filename for new in request.body])
+            assets.refuse_taken(db, project, [new.filename for new in request.body])
             numbers = assets.insert(db, project, request.body)
             rows = assets.by_numbers(db, numbers)
             return self._public(db, project, rows)
@@ -139,17 +138,4 @@ def check_filename(name: str) -> None:
         raise ValidationError(
             f"{name!r} is not a file name.",
             hint="Use a name, with folders before it if need be: 'front/0001.png'.",
-        )
-
-
-def refuse_taken(db: Database, project: ProjectKey, names: Sequence[str]) -> None:
-    """Raise :class:`ConflictError` when an asset has one of the names."""
-    if len(set(names)) < len(names):
-        raise ConflictError("Two of the images have the same file name.")
-    taken = sorted(assets.by_filename(db, project, names))
-    if taken:
-        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
-        raise ConflictError(
-            f"The project has an asset {taken[0]!r} already{more}.",
-            hint="Leave them out, or delete the old ones first.",
         )

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from annotary.ids import now_ms
 from annotary.model import DownloadSignedUrl, Upload
-from annotary.store.blobs import FolderBlobs
+from annotary.store.blobs import Blobs
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -36,20 +36,20 @@ class LocalLinks:
     local = True
     patience = 0.0
 
-    def __init__(self, blobs: FolderBlobs) -> None:
+    def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
     def download(self, key: str) -> DownloadSignedUrl:
         """A ``file:`` address."""
-        url = self._blobs.path(key).absolute().as_uri()
-        return DownloadSignedUrl(method="GET", expiry_date=now_ms() + DAY_MS, url=url)
+        expiry = now_ms() + DAY_MS
+        return DownloadSignedUrl(method="GET", expiry_date=expiry, url=self._blobs.link(key))
 
     def upload(self, key: str, size: int, crc32c: int | None, mime: str) -> Upload:
         """A ``file:`` address of the blob itself."""
-        return Upload(method="PUT", url=self._blobs.path(key).absolute().as_uri(), headers={})
+        return Upload(method="PUT", url=self._blobs.link(key), headers={})
 
     def image(self, key: str | None, path: str | None, name: str) -> str:
         """A ``file:`` address."""
         if key is not None:
-            return self._blobs.path(key).absolute().as_uri()
+            return self._blobs.link(key)
         return Path(path).absolute().as_uri() if path is not None else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 from annotary import checksum, ids, routes
 from annotary.errors import BadRequestError, ConflictError, NotFoundError
 from annotary.model import (
@@ -14,8 +12,8 @@ from annotary.model import (
     PartTarget,
 )
 from annotary.service.noun import ServicePart
-from annotary.service.uploads import asset_key
 from annotary.store import operations, uploads
+from annotary.store.blobs import asset_key, parts_folder
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 from annotary.store.uploads import MultipartRow, SessionRow
@@ -71,7 +69,7 @@ class MultipartService(ServicePart):
         """Whether a part has arrived."""
         with self.store.read() as db:
             found = self._find(db, self.project(db, request.project_id), request)
-        here = self.store.blobs.path(part_key(found, request.part)).exists()
+        here = self.store.blobs.size(part_key(found, request.part)) is not None
         return PartStatus(id=request.upload_id, part_number=request.part, completed=here)
 
     def complete(self, request: routes.MultipartRef) -> MultipartCompleted:
@@ -83,15 +81,15 @@ class MultipartService(ServicePart):
             session = uploads.find(db, project, found.session)
             _must_wait(db, project, session)
         file = session.files.assets[found.file]
-        paths = [blobs.path(part_key(found, n)) for n in range(1, found.parts + 1)]
-        missing = [n for n, path in enumerate(paths, 1) if not path.exists()]
+        keys = [part_key(found, n) for n in range(1, found.parts + 1)]
+        missing = [n for n, part in enumerate(keys, 1) if blobs.size(part) is None]
         if missing:
             raise ConflictError(f"The parts {missing[:10]} of {file.filename} have not arrived.")
-        key = asset_key(project, session.id, found.file)
+        key = asset_key(project.hex, session.id, found.file)
         sum_ = 0
         with blobs.create(key) as out:
-            for path in paths:
-                with path.open("rb") as source:
+            for part in keys:
+                with blobs.open(part) as source:
                     while piece := source.read(_CHUNK):
                         sum_ = checksum.crc32c(piece, sum_)
                         out.write(piece)
@@ -138,13 +136,12 @@ class MultipartService(ServicePart):
     def _forget(self, found: MultipartRow) -> None:
         with self.store.write() as db:
             uploads.delete_multipart(db, found.id)
-        folder = self.store.blobs.path(part_key(found, 1)).parent
-        shutil.rmtree(folder, ignore_errors=True)
+        self.store.blobs.delete_below(parts_folder(found.id))
 
 
 def part_key(found: MultipartRow, part: int) -> str:
     """The blob of a part."""
-    return f"parts/{found.id.hex()}/{part}"
+    return f"{parts_folder(found.id)}/{part}"
 
 
 def _must_wait(db: Database, project: ProjectKey, session: SessionRow) -> None:

@@ -31,11 +31,7 @@ class OperationService(ServicePart):
                 f"The operation has ended already: {found.overview}.",
                 hint="Only queued and running operations can be cancelled.",
             )
-        job = self.service.jobs.find(found.id)
-        if job is not None:
-            job.cancel()
-        else:
-            self.store.ask_to_stop(found.id)
+        self.service.stop(found.id)
         return self.get(request)
 
     def public(self, found: OperationRow) -> Operation:

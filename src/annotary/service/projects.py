@@ -52,7 +52,15 @@ class ProjectService(ServicePart):
             return projects.describe(db, project)
 
     def delete(self, request: routes.InProject) -> DeleteResponse:
-        """Remove a project with all that belongs to it, at once or not at all."""
+        """Remove a project with all that belongs to it, at once or not at all.
+
+        What runs in it is asked to stop first; work that does not is undone when it ends.
+        """
+        with self.store.read() as db:
+            project = self.project(db, request.project_id)
+            for operation in operations.all_of(db, project):
+                if operation.overview in {"Queued", "Running"}:
+                    self.service.stop(operation.id)
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             exports = [

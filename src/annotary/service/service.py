@@ -8,10 +8,10 @@ from typing import Any
 
 from annotary import ids, routes
 from annotary.jobs.run import Job, Jobs
-from annotary.model import Overview
+from annotary.jobs.work import KINDS, perform
 from annotary.service.annotations import AnnotationService
 from annotary.service.assets import AssetService
-from annotary.service.exports import ExportService, export_key
+from annotary.service.exports import ExportService
 from annotary.service.imports import ImportService
 from annotary.service.links import Links, LocalLinks
 from annotary.service.metadata import LogService, MetadataService
@@ -24,8 +24,9 @@ from annotary.service.uploads import UploadService
 from annotary.store import Store, keys
 from annotary.store import imports as stored_imports
 from annotary.store import operations as stored_operations
-from annotary.store.database import SERVER
+from annotary.store.blobs import export_key
 from annotary.store.operations import OperationRow
+from annotary.store.owners import SERVER
 
 _ABANDONED_SECONDS = 3600.0
 _ANSWERS_KEPT_MS = 24 * 3600 * 1000
@@ -68,19 +69,29 @@ class Service:
         method: Callable[[Any], Any] = getattr(getattr(self, route.noun), route.verb)
         return method(request)
 
-    def run(
-        self, operation: bytes, work: Callable[[Job], None], *, background: bool | None
-    ) -> None:
+    def perform(self, job: Job) -> None:
+        """Do the work of a job's operation."""
+        perform(self.store, job.id, job)
+
+    def run(self, operation: bytes, *, background: bool | None) -> None:
         """Do an operation's work: here, or in the background and waiting as the door is patient.
 
         ``background``: True returns at once, None waits at most ``links.patience`` seconds.
         """
         if self.links.local:
-            self.jobs.run(operation, work, background=bool(background))
+            self.jobs.run(operation, self.perform, background=bool(background))
             return
-        self.jobs.run(operation, work, background=True)
+        self.jobs.run(operation, self.perform, background=True)
         if not background:
             self.jobs.wait(operation, self.links.patience)
+
+    def stop(self, operation: bytes) -> None:
+        """Ask an operation to stop, whichever process works on it."""
+        job = self.jobs.find(operation)
+        if job is not None:
+            job.cancel()
+        else:
+            self.store.ask_to_stop(operation)
 
     def recover(self) -> None:
         """End the operations whose process is gone: nothing of them was done, and they say so.
@@ -100,41 +111,39 @@ class Service:
         if lost:
             with self.store.write() as db:
                 for each in lost:
-                    done = _LOST.get(each.kind, "nothing of it was kept")
+                    done = KINDS[each.kind].lost if each.kind in KINDS else _NOTHING
                     message = f"Interrupted: the process that ran it ended; {done}."
                     stored_operations.set_status(db, each.id, "Errored", message)
-                    session = stored_imports.of_operation(db, each.id)
-                    if session is not None:
-                        overview: Overview = "Errored"
-                        stored_imports.set_status(db, session, overview, message)
+                    if each.kind == stored_operations.IMPORT:
+                        session = stored_imports.of_operation(db, each.id)
+                        stored_imports.set_status(db, session, "Errored", message)
         for each in lost:
-            self._forget_files(each)
+            if each.kind == stored_operations.EXPORT:
+                self.store.blobs.delete(export_key(each.id))
         self.imports.forget_left_files()
         with self.store.read() as db:
             self.store.forget_stops(each.id for each in stored_operations.unfinished(db))
         self.store.forget_the_dead()
         self.store.blobs.delete_parts(time.time() - _ABANDONED_SECONDS)
 
-    def _forget_files(self, lost: OperationRow) -> None:
-        """Remove the files that a lost operation had been given, or had made."""
-        if lost.kind == stored_operations.EXPORT:
-            self.store.blobs.delete(export_key(lost.id))
-        if lost.kind == stored_operations.IMPORT:
-            with self.store.read() as db:
-                session = stored_imports.of_operation(db, lost.id)
-            if session is not None:
-                self.imports.forget_files(session)
-
     def _leave_or_take_up(self, left: OperationRow) -> bool:
-        parts: dict[str, ExportService | ImportService | UploadService] = {
-            stored_operations.EXPORT: self.exports,
-            stored_operations.IMPORT: self.imports,
-            stored_operations.UPLOAD: self.uploads,
-        }
-        part = parts.get(left.kind)
-        if part is None or not (left.owner or "").startswith(SERVER):
+        if left.kind not in KINDS or not (left.owner or "").startswith(SERVER):
             return False
-        return part.resume(left) if self._resume else True
+        if not self._resume:
+            return True
+        with self.store.write() as db:
+            if left.kind == stored_operations.IMPORT:
+                # what callers of the dead process named by path is not in the store
+                session = stored_imports.of_operation(db, left.id)
+                if any(f.blob is None for f in stored_imports.files(db, session)):
+                    return False
+            project = stored_operations.project_of(db, left)
+            stored_operations.set_owner(db, left.id, self.store.owner)
+        if left.kind == stored_operations.UPLOAD:
+            self.uploads.resume(project, left.id)
+        else:
+            self.run(left.id, background=True)
+        return True
 
     def sweep(self) -> None:
         """End sessions that waited too long for files, and drop answers nobody asks for again."""
@@ -150,9 +159,4 @@ class Service:
         self.store.close()
 
 
-_LOST = {
-    stored_operations.IMPORT: "nothing was committed, the store is as it was before the import",
-    stored_operations.EXPORT: "there is no file to download",
-    stored_operations.DELETE: "nothing was deleted, the store is as it was before",
-    stored_operations.UPLOAD: "files that had not arrived are not in the project",
-}
+_NOTHING = "nothing was deleted, the store is as it was before"

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from annotary import ids, routes
 from annotary.errors import (
-    AnnotaryError,
     BadRequestError,
     ConflictError,
     ForbiddenError,
 )
-from annotary.jobs.run import Job
 from annotary.model import (
     AssetUploadFile,
     AssetUploadMetadata,
     AssetUploadSession,
     AssetUploadTarget,
-    NewAsset,
 )
-from annotary.service.assets import check_filename, refuse_taken
+from annotary.service.assets import check_filename
 from annotary.service.noun import ServicePart
 from annotary.store import assets, operations, projects, uploads
-from annotary.store.operations import OperationRow
+from annotary.store.blobs import asset_key
 from annotary.store.projects import ProjectKey
 from annotary.store.uploads import SessionRow
-from annotary.syntax.image import read_header
 
 if TYPE_CHECKING:
     from annotary.service.service import Service
@@ -67,7 +61,7 @@ class UploadService(ServicePart):
             raise BadRequestError("Two of the files have the same name.")
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            refuse_taken(db, project, names)
+            assets.refuse_taken(db, project, names)
             operation = operations.create(
                 db, project, operations.UPLOAD, self.store.owner, msgspec.json.encode(body)
             )
@@ -76,7 +70,7 @@ class UploadService(ServicePart):
         for number, file in enumerate(body.assets):
             upload = None
             if file.path is None:
-                key = asset_key(project, session, number)
+                key = asset_key(project.hex, session, number)
                 upload = links.upload(key, file.size, file.crc32c % (1 << 32), file.mime)
             targets.append(
                 AssetUploadTarget(
@@ -138,18 +132,14 @@ class UploadService(ServicePart):
             found = uploads.find(db, at, raw)
         self._take_in(at, found)
 
-    def resume(self, operation: OperationRow) -> bool:
+    def resume(self, project: ProjectKey, operation: bytes) -> None:
         """Wait on for the files of a session whose process died."""
         with self.store.write() as db:
-            operations.set_owner(db, operation.id, self.store.owner)
             operations.set_status(
-                db, operation.id, "Queued", "Operation queued", owner=self.store.owner
+                db, operation, "Queued", "Operation queued", owner=self.store.owner
             )
-            project = projects.by_number(db, operation.project)
-            found = uploads.of_operation(db, operation.id)
-        if found is not None:
-            self._take_in(project, found)
-        return found is not None
+            found = uploads.of_operation(db, operation)
+        self._take_in(project, found)
 
     def expire(self) -> None:
         """End the sessions whose files have not come in time."""
@@ -172,7 +162,7 @@ class UploadService(ServicePart):
                 number
                 for number, file in enumerate(session.files.assets)
                 if file.path is None
-                and not self.store.blobs.path(asset_key(project, session.id, number)).exists()
+                and self.store.blobs.size(asset_key(project.hex, session.id, number)) is None
             }
             if missing:
                 self._missing[session.id] = missing
@@ -185,62 +175,9 @@ class UploadService(ServicePart):
             operations.set_status(
                 db, session.operation, "Running", "Operation running", owner=self.store.owner
             )
-        self._finish(project, session)
+        self.service.jobs.run(session.operation, self.service.perform, background=False)
         return True
-
-    def _finish(self, project: ProjectKey, session: SessionRow) -> None:
-        """Take in the files, all or none: read their sizes and register them.
-
-        A file that is no image fails the operation, which says so; the call does not raise.
-        """
-        operation, body = session.operation, session.files
-
-        def work(job: Job) -> None:
-            job.total = len(body.assets)
-            new: list[NewAsset] = []
-            keys: list[str] = []
-            try:
-                for number, file in enumerate(body.assets):
-                    key = asset_key(project, session.id, number)
-                    keys.append(key)
-                    new.append(self._take(key, file, body.groups))
-                    job.advance(1)
-                with self.store.write() as db:
-                    refuse_taken(db, project, [each.filename for each in new])
-                    assets.insert(db, project, new, blobs=keys)
-                    message = f"{len(new)} assets uploaded."
-                    operations.set_progress(db, operation, len(new), len(new))
-                    operations.set_status(db, operation, "Finished", message)
-            except Exception as error:
-                self._forget(project, session)
-                detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
-                with self.store.write() as db:
-                    operations.set_status(db, operation, "Errored", detail)
-
-        self.service.jobs.run(operation, work, background=False)
-
-    def _take(self, key: str, file: AssetUploadFile, groups: Sequence[str]) -> NewAsset:
-        blobs = self.store.blobs
-        if file.path is not None:
-            source = Path(file.path)
-            header = read_header(source, file.filename)
-            blobs.copy_in(key, source)
-        else:
-            header = read_header(blobs.path(key), file.filename)
-        return NewAsset(
-            filename=file.filename,
-            width=header.width,
-            height=header.height,
-            file_size=blobs.path(key).stat().st_size,
-            mime_type=header.mime or file.mime,
-            groups=list(groups),
-        )
 
     def _forget(self, project: ProjectKey, session: SessionRow) -> None:
         for number in range(len(session.files.assets)):
-            self.store.blobs.delete(asset_key(project, session.id, number))
-
-
-def asset_key(project: ProjectKey, session: bytes, number: int) -> str:
-    """The blob of a session's file."""
-    return f"assets/{project.hex}/{session.hex()}-{number}"
+            self.store.blobs.delete(asset_key(project.hex, session.id, number))

@@ -17,7 +17,7 @@ from annotary import ids
 from annotary.batch import AnnotationBatch, Extra
 from annotary.geometry.arrays import Ints
 from annotary.store.assetids import AssetIds
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 _extra = msgspec.msgpack.Decoder(Extra)
@@ -62,10 +62,8 @@ class Inserter:
     def __init__(self, db: Database, project: ProjectKey) -> None:
         self._db = db
         self._project = project
-        (last,) = row(db, "SELECT COALESCE(MAX(seq), 0) FROM annotations")
-        self._next = last + 1
         self._assets: list[NDArray[np.int32]] = []
-        self._first = self._next
+        self._firsts: list[int] = []
         self._pending = 0
         self._tags: dict[int, int] = {}
         self._asset_ids = AssetIds(db)
@@ -93,8 +91,8 @@ class Inserter:
             encoded = _encode(value)
             extra[at] = None if encoded == b"\x80" else encoded
         no, created = self._project.no, self._created
-        first = self._next
-        self._db.executemany(
+        first = self._db.reserve("annotations", n)
+        self._db.many(
             "INSERT INTO annotations (seq, project, id, asset, asset_id, tag, kind, hole, created,"
             f" grp, geometry, extra) VALUES (?, {no}, ?, ?, ?, ?, ?, ?, {created}, ?, ?, ?)",
             zip(
@@ -111,8 +109,8 @@ class Inserter:
                 strict=True,
             ),
         )
-        self._next += n
         self.count += n
+        self._firsts.append(first)
         self._assets.append(batch.image.astype(np.int32))
         self._pending += n
         tags, counts = np.unique(batch.tag, return_counts=True)
@@ -132,15 +130,15 @@ class Inserter:
         """Write what is pending, so that a savepoint made now does not cover it."""
         self._merge()
 
-    def state(self) -> tuple[int, int, dict[int, int]]:
+    def state(self) -> tuple[int, dict[int, int]]:
         """What :meth:`restore` needs after the transaction was rolled back to a savepoint."""
-        return self._next, self.count, dict(self._tags)
+        return self.count, dict(self._tags)
 
-    def restore(self, state: tuple[int, int, dict[int, int]]) -> None:
+    def restore(self, state: tuple[int, dict[int, int]]) -> None:
         """Forget the rows added since :meth:`state`, whose inserts were rolled back."""
-        self._next, self.count, tags = state
+        self.count, tags = state
         self._tags = dict(tags)
-        self._assets, self._pending, self._first = [], 0, self._next
+        self._assets, self._firsts, self._pending = [], [], 0
         # assets that were added with the rows are gone, and others will have their numbers
         self._asset_ids = AssetIds(self._db)
 
@@ -149,14 +147,16 @@ class Inserter:
         if not self._pending:
             return
         assets = np.concatenate(self._assets)
+        firsts = zip(self._firsts, self._assets, strict=True)
+        seqs = np.concatenate([np.arange(first, first + len(rows)) for first, rows in firsts])
         order = np.argsort(assets, kind="stable")
         for begin in range(0, len(order), _MERGED_AT_ONCE):
             part = order[begin : begin + _MERGED_AT_ONCE]
-            self._db.executemany(
+            self._db.many(
                 "INSERT INTO asset_annotations (asset, seq) VALUES (?, ?)",
-                zip(assets[part].tolist(), (part + self._first).tolist(), strict=True),
+                zip(assets[part].tolist(), seqs[part].tolist(), strict=True),
             )
-        self._assets, self._pending, self._first = [], 0, self._next
+        self._assets, self._firsts, self._pending = [], [], 0
 
 
 def _groups(batch: AnnotationBatch, new: list[bytes]) -> list[bytes | None]:
@@ -187,14 +187,14 @@ def page(
     # a snapshot of ids makes the place of a cursor the same whatever is inserted or deleted
     if assets is None:
         sql = f"{_SELECT} WHERE {where} ORDER BY n.id {order} LIMIT ?"
-        found = rows(db, sql, (project.no, after, limit))
+        found = db.rows(sql, (project.no, after, limit))
     else:
         marks = ",".join("?" * len(assets))
         sql = (
             f"{_SELECT} JOIN asset_annotations x ON x.seq = n.seq WHERE x.asset IN ({marks})"
             f" AND {where} ORDER BY n.id {order} LIMIT ?"
         )
-        found = rows(db, sql, (*assets, project.no, after, limit))
+        found = db.rows(sql, (*assets, project.no, after, limit))
     if direction == "p":
         found.reverse()
     return _rows(found)
@@ -202,7 +202,7 @@ def page(
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> AnnotationRow | None:
     """The annotation with an id, or None."""
-    found = row(db, f"{_SELECT} WHERE n.project = ? AND n.id = ?", (project.no, id_))
+    found = db.row(f"{_SELECT} WHERE n.project = ? AND n.id = ?", (project.no, id_))
     return None if found is None else _rows([found])[0]
 
 
@@ -213,15 +213,14 @@ def find_many(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> list[A
         part = id_[begin : begin + 500]
         marks = ",".join("?" * len(part))
         sql = f"{_SELECT} WHERE n.project = ? AND n.id IN ({marks}) ORDER BY n.id"
-        found += _rows(rows(db, sql, (project.no, *part)))
+        found += _rows(db.rows(sql, (project.no, *part)))
     return found
 
 
 def of_assets(db: Database, assets: Sequence[int]) -> list[AnnotationRow]:
     """All annotations of some assets, in the order of ids."""
     marks = ",".join("?" * len(assets))
-    found = rows(
-        db,
+    found = db.rows(
         f"{_SELECT} JOIN asset_annotations x ON x.seq = n.seq WHERE x.asset IN ({marks})"
         " ORDER BY n.id",
         tuple(assets),
@@ -235,14 +234,12 @@ def join_group(db: Database, project: ProjectKey, group: bytes, asset: int) -> b
     A group is named after the first annotation of an object, which becomes a member with the
     second one, and is a name still when that first one is gone.
     """
-    first = row(
-        db,
+    first = db.row(
         "SELECT seq, asset, grp FROM annotations WHERE project = ? AND id = ?",
         (project.no, group),
     )
     if first is None:
-        others = row(
-            db,
+        others = db.row(
             "SELECT 1 FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
             " WHERE x.asset = ? AND n.grp = ? LIMIT 1",
             (asset, group),
@@ -284,15 +281,14 @@ def delete(
     for begin in range(0, len(id_), 500):
         part = list(dict.fromkeys(id_[begin : begin + 500]))
         marks = ",".join("?" * len(part))
-        found = rows(
-            db,
+        found = db.rows(
             f"SELECT id, seq, asset, tag FROM annotations WHERE project = ? AND id IN ({marks})",
             (project.no, *part),
         )
         known = {each[0] for each in found}
         missing += [each for each in part if each not in known]
-        db.executemany("DELETE FROM annotations WHERE seq = ?", [(r[1],) for r in found])
-        db.executemany(
+        db.many("DELETE FROM annotations WHERE seq = ?", [(r[1],) for r in found])
+        db.many(
             "DELETE FROM asset_annotations WHERE asset = ? AND seq = ?",
             [(r[2], r[1]) for r in found],
         )
@@ -304,8 +300,7 @@ def delete(
 
 def delete_of_asset(db: Database, asset: int) -> dict[int, int]:
     """Remove all annotations of an asset; answers how many each tag has lost."""
-    lost = rows(
-        db,
+    lost = db.rows(
         "SELECT n.tag, COUNT(*) FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
         " WHERE x.asset = ? GROUP BY n.tag",
         (asset,),
@@ -339,8 +334,7 @@ def scan(
         marks = ",".join("?" * len(part))
         # the order is that of the index: nothing is sorted, neither there nor here, where assets
         # were added in the order of their names
-        found = rows(
-            db,
+        found = db.rows(
             "SELECT x.asset, n.seq, n.tag, n.kind, n.hole, n.grp, n.geometry, n.extra"
             " FROM asset_annotations x CROSS JOIN annotations n ON n.seq = x.seq"
             f" WHERE x.asset IN ({marks}) ORDER BY x.asset, x.seq",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annotary.store.database import Database, rows
+from annotary.store.database import Database
 
 _READ_AT_ONCE = 10_000
 _SPARSE = 1000
@@ -44,14 +44,14 @@ class AssetIds:
         for begin in range(0, len(wanted), 500):
             part = wanted[begin : begin + 500]
             marks = ",".join("?" * len(part))
-            known.update(rows(self._db, f"SELECT no, id FROM assets WHERE no IN ({marks})", part))
+            known.update(self._db.rows(f"SELECT no, id FROM assets WHERE no IN ({marks})", part))
         return [known[number] for number in numbers.tolist()]
 
     def _read(self, low: int, high: int) -> NDArray[Any]:
         ids = np.zeros(max(high - low, 0), "V16")
         sql = "SELECT no, id FROM assets WHERE no >= ? AND no < ?"
         for begin in range(low, high, _READ_AT_ONCE):
-            found = rows(self._db, sql, (begin, min(begin + _READ_AT_ONCE, high)))
+            found = self._db.rows(sql, (begin, min(begin + _READ_AT_ONCE, high)))
             numbers = np.array([no for no, _ in found], np.int64)
             ids[numbers - low] = np.frombuffer(b"".join([id_ for _, id_ in found]), "V16")
         return ids

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from annotary import ids
+from annotary.errors import ConflictError
 from annotary.matching import Candidate, key
 from annotary.model import (
     Asset,
@@ -18,7 +19,7 @@ from annotary.model import (
     NewAsset,
     TagCount,
 )
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 _COLUMNS = (
@@ -54,10 +55,10 @@ def insert(
 ) -> list[int]:
     """Add assets whose names are known to be free; answers their numbers."""
     items = list(new)
-    (last,) = row(db, "SELECT COALESCE(MAX(no), 0) FROM assets")
     created = ids.now_ms()
-    numbers = list(range(last + 1, last + 1 + len(items)))
-    db.executemany(
+    first = db.reserve("assets", len(items))
+    numbers = list(range(first, first + len(items)))
+    db.many(
         "INSERT INTO assets (no, project, id, filename, match_key, width, height, file_size, mime,"
         " status, created, path, blob, custom) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
@@ -84,8 +85,8 @@ def insert(
             )
         ),
     )
-    db.executemany(
-        "INSERT OR IGNORE INTO asset_groups (project, name, asset) VALUES (?, ?, ?)",
+    db.many(
+        "INSERT INTO asset_groups (project, name, asset) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (
             (project.no, group, no)
             for no, item in zip(numbers, items, strict=True)
@@ -102,8 +103,7 @@ def by_filename(
     found: dict[str, Candidate] = {}
     for begin in range(0, len(filenames), 10_000):
         names = msgspec.json.encode(filenames[begin : begin + 10_000]).decode()
-        for no, name, width, height in rows(
-            db,
+        for no, name, width, height in db.rows(
             "SELECT a.no, a.filename, a.width, a.height FROM json_each(?) j CROSS JOIN assets a"
             " ON a.project = ? AND a.filename = j.value",
             (names, project.no),
@@ -118,8 +118,7 @@ def by_key(db: Database, project: ProjectKey, keys: Iterable[str]) -> dict[str, 
     found: dict[str, list[Candidate]] = {}
     for begin in range(0, len(wanted), 10_000):
         values = msgspec.json.encode(wanted[begin : begin + 10_000]).decode()
-        for no, name, width, height, shared in rows(
-            db,
+        for no, name, width, height, shared in db.rows(
             "SELECT a.no, a.filename, a.width, a.height, a.match_key FROM json_each(?) j"
             " CROSS JOIN assets a ON a.project = ? AND a.match_key = j.value ORDER BY a.no",
             (values, project.no),
@@ -128,30 +127,42 @@ def by_key(db: Database, project: ProjectKey, keys: Iterable[str]) -> dict[str, 
     return found
 
 
+def refuse_taken(db: Database, project: ProjectKey, names: Sequence[str]) -> None:
+    """Raise :class:`ConflictError` when an asset has one of the names."""
+    if len(set(names)) < len(names):
+        raise ConflictError("Two of the images have the same file name.")
+    taken = sorted(by_filename(db, project, names))
+    if taken:
+        more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise ConflictError(
+            f"The project has an asset {taken[0]!r} already{more}.",
+            hint="Leave them out, or delete the old ones first.",
+        )
+
+
 def some_filenames(db: Database, project: ProjectKey, limit: int) -> list[str]:
     """Some of the project's file names, to suggest near ones."""
-    found = rows(db, "SELECT filename FROM assets WHERE project = ? LIMIT ?", (project.no, limit))
+    found = db.rows("SELECT filename FROM assets WHERE project = ? LIMIT ?", (project.no, limit))
     return [name for (name,) in found]
 
 
 def count(db: Database, project: ProjectKey) -> int:
     """How many assets the project has."""
-    (total,) = row(db, "SELECT COUNT(*) FROM assets WHERE project = ?", (project.no,))
+    (total,) = db.row("SELECT COUNT(*) FROM assets WHERE project = ?", (project.no,))
     return int(total)
 
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> AssetRow | None:
     """The asset with an id, or None."""
-    found = row(
-        db, f"SELECT {_COLUMNS} FROM assets a WHERE a.project = ? AND a.id = ?", (project.no, id_)
+    found = db.row(
+        f"SELECT {_COLUMNS} FROM assets a WHERE a.project = ? AND a.id = ?", (project.no, id_)
     )
     return None if found is None else AssetRow(*found)
 
 
 def find_named(db: Database, project: ProjectKey, filename: str) -> AssetRow | None:
     """The asset with a file name, or None."""
-    found = row(
-        db,
+    found = db.row(
         f"SELECT {_COLUMNS} FROM assets a WHERE a.project = ? AND a.filename = ?",
         (project.no, filename),
     )
@@ -165,7 +176,7 @@ def by_numbers(db: Database, numbers: Sequence[int]) -> list[AssetRow]:
         part = numbers[begin : begin + 500]
         marks = ",".join("?" * len(part))
         sql = f"SELECT {_COLUMNS} FROM assets a WHERE a.no IN ({marks}) ORDER BY a.no"
-        found += [AssetRow(*each) for each in rows(db, sql, part)]
+        found += [AssetRow(*each) for each in db.rows(sql, part)]
     return found
 
 
@@ -177,8 +188,7 @@ def places_of(
     for begin in range(0, len(id_), 500):
         part = id_[begin : begin + 500]
         marks = ",".join("?" * len(part))
-        for each, no, width, height in rows(
-            db,
+        for each, no, width, height in db.rows(
             f"SELECT id, no, width, height FROM assets WHERE project = ? AND id IN ({marks})",
             (project.no, *part),
         ):
@@ -219,8 +229,7 @@ def page(
             f"a.no IN (SELECT asset FROM asset_groups WHERE project = ? AND name IN ({marks}))"
         )
         values += [project.no, *groups]
-    found = rows(
-        db,
+    found = db.rows(
         f"SELECT {_COLUMNS} FROM assets a WHERE {' AND '.join(where)}"
         f" ORDER BY a.id {order} LIMIT ?",
         (*values, limit),
@@ -234,9 +243,8 @@ def describe(
     db: Database, project: ProjectKey, asset: AssetRow, url: str, tags: dict[int, str]
 ) -> Asset:
     """The asset with its groups and counts; ``tags`` are names by number."""
-    groups = rows(db, "SELECT name FROM asset_groups WHERE asset = ? ORDER BY name", (asset.no,))
-    counts = rows(
-        db,
+    groups = db.rows("SELECT name FROM asset_groups WHERE asset = ? ORDER BY name", (asset.no,))
+    counts = db.rows(
         "SELECT n.tag, COUNT(*) FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
         " WHERE x.asset = ? GROUP BY n.tag ORDER BY n.tag",
         (asset.no,),
@@ -279,7 +287,7 @@ def update(
         db.execute("UPDATE assets SET custom = ? WHERE no = ?", (custom, asset.no))
     if groups is not None:
         db.execute("DELETE FROM asset_groups WHERE asset = ?", (asset.no,))
-        db.executemany(
+        db.many(
             "INSERT INTO asset_groups (project, name, asset) VALUES (?, ?, ?)",
             [(project.no, group, asset.no) for group in dict.fromkeys(groups)],
         )
@@ -294,8 +302,7 @@ def delete(db: Database, asset: AssetRow) -> None:
 def groups(db: Database, project: ProjectKey, names: Sequence[str] = ()) -> list[AssetGroup]:
     """The project's groups, or those named, with counts."""
     wanted = set(names)
-    found = rows(
-        db,
+    found = db.rows(
         "SELECT g.name, COUNT(*),"
         " SUM(EXISTS (SELECT 1 FROM asset_annotations x WHERE x.asset = a.no)),"
         " SUM(a.status = 'Review'), SUM(a.status = 'Tofix'), SUM(a.status = 'Completed')"
@@ -323,8 +330,7 @@ def listing(
     db: Database, project: ProjectKey
 ) -> list[tuple[int, bytes, str, int, int, str | None, str | None]]:
     """Every asset as (number, id, file name, width, height, path, blob), sorted by file name."""
-    return rows(
-        db,
+    return db.rows(
         "SELECT no, id, filename, width, height, path, blob FROM assets WHERE project = ?"
         " ORDER BY filename",
         (project.no,),

@@ -21,7 +21,7 @@ from annotary.model import (
     Overview,
 )
 from annotary.problems import Problem
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 EXPIRY_MS = 24 * 3600 * 1000
@@ -71,17 +71,24 @@ def create(db: Database, project: ProjectKey, options: bytes) -> SessionRow:
     """Add a session that waits for its files."""
     id_, now = ids.new_id(), ids.now_ms()
     db.execute(
-        "INSERT INTO import_sessions (project, id, overview, message, options, created, updated,"
-        " expiry) VALUES (?, ?, 'Queued', 'Waiting for files.', ?, ?, ?, ?)",
-        (project.no, id_, options.decode(), now, now, now + EXPIRY_MS),
+        "INSERT INTO import_sessions (no, project, id, overview, message, options, created,"
+        " updated, expiry) VALUES (?, ?, ?, 'Queued', 'Waiting for files.', ?, ?, ?, ?)",
+        (
+            db.reserve("import_sessions"),
+            project.no,
+            id_,
+            options.decode(),
+            now,
+            now,
+            now + EXPIRY_MS,
+        ),
     )
     return find(db, project, id_)
 
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> SessionRow:
     """The session with an id. Raises :class:`NotFoundError`."""
-    found = row(
-        db,
+    found = db.row(
         f"SELECT {_COLUMNS} FROM import_sessions WHERE project = ? AND id = ?",
         (project.no, id_),
     )
@@ -92,24 +99,24 @@ def find(db: Database, project: ProjectKey, id_: bytes) -> SessionRow:
 
 def all_of(db: Database, project: ProjectKey) -> list[SessionRow]:
     """The project's sessions, newest first."""
-    found = rows(
-        db,
+    found = db.rows(
         f"SELECT {_COLUMNS} FROM import_sessions WHERE project = ? ORDER BY no DESC",
         (project.no,),
     )
     return [SessionRow(*each) for each in found]
 
 
-def of_operation(db: Database, operation: bytes) -> SessionRow | None:
-    """The session that an operation works on."""
-    found = row(db, f"SELECT {_COLUMNS} FROM import_sessions WHERE operation = ?", (operation,))
-    return None if found is None else SessionRow(*found)
+def of_operation(db: Database, operation: bytes) -> SessionRow:
+    """The session that an operation works on. Raises :class:`NotFoundError`."""
+    found = db.row(f"SELECT {_COLUMNS} FROM import_sessions WHERE operation = ?", (operation,))
+    if found is None:
+        raise NotFoundError("The import session is gone.", hint="It was deleted meanwhile.")
+    return SessionRow(*found)
 
 
 def awaits(db: Database, id_: bytes, no: int, blob: str, now: int) -> bool:
     """Whether a session still waits for its file number ``no``, which is to be the given blob."""
-    found = row(
-        db,
+    found = db.row(
         "SELECT 1 FROM import_sessions s JOIN import_files f ON f.session = s.no"
         " WHERE s.id = ? AND s.overview = 'Queued' AND s.expiry > ? AND f.no = ? AND f.blob = ?",
         (id_, now, no, blob),
@@ -120,18 +127,18 @@ def awaits(db: Database, id_: bytes, no: int, blob: str, now: int) -> bool:
 def open_ids(db: Database) -> list[bytes]:
     """The ids of the sessions that have not ended."""
     sql = "SELECT id FROM import_sessions WHERE overview IN ('Queued', 'Running')"
-    return [id_ for (id_,) in rows(db, sql)]
+    return [id_ for (id_,) in db.rows(sql)]
 
 
 def waiting(db: Database) -> list[SessionRow]:
     """Sessions of any project that still wait for files."""
-    found = rows(db, f"SELECT {_COLUMNS} FROM import_sessions WHERE overview = 'Queued'")
+    found = db.rows(f"SELECT {_COLUMNS} FROM import_sessions WHERE overview = 'Queued'")
     return [SessionRow(*each) for each in found]
 
 
 def unfinished(db: Database) -> set[str]:
     """The ids, in hexadecimal digits, of all sessions that have not ended."""
-    found = rows(db, "SELECT id FROM import_sessions WHERE overview IN ('Queued', 'Running')")
+    found = db.rows("SELECT id FROM import_sessions WHERE overview IN ('Queued', 'Running')")
     return {id_.hex() for (id_,) in found}
 
 
@@ -139,12 +146,11 @@ def add_files(
     db: Database, session: SessionRow, new: Sequence[ImportFile], blobs: Sequence[str | None]
 ) -> None:
     """Add files. Raises :class:`ConflictError` for a name that the session has already."""
-    (last,) = row(
-        db, "SELECT COALESCE(MAX(no), 0) FROM import_files WHERE session = ?", (session.no,)
+    (last,) = db.row(
+        "SELECT COALESCE(MAX(no), 0) FROM import_files WHERE session = ?", (session.no,)
     )
     names = [each.filename for each in new]
-    taken = rows(
-        db,
+    taken = db.rows(
         "SELECT j.value FROM json_each(?) j CROSS JOIN import_files f"
         " ON f.session = ? AND f.filename = j.value LIMIT 1",
         (msgspec.json.encode(names).decode(), session.no),
@@ -155,7 +161,7 @@ def add_files(
             f"The session has a file {repeated!r} already.",
             hint="Add each file once; give files of different folders different names.",
         )
-    db.executemany(
+    db.many(
         "INSERT INTO import_files (session, no, filename, size, crc32c, path, blob)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
@@ -176,8 +182,7 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 
 def files(db: Database, session: SessionRow) -> list[FileRow]:
     """The session's files in the order they were added."""
-    found = rows(
-        db,
+    found = db.rows(
         "SELECT no, filename, size, crc32c, path, blob FROM import_files WHERE session = ?"
         " ORDER BY no",
         (session.no,),
@@ -187,8 +192,7 @@ def files(db: Database, session: SessionRow) -> list[FileRow]:
 
 def file_totals(db: Database, session: SessionRow) -> tuple[int, int]:
     """How many files the session has, and their bytes."""
-    count, size = row(
-        db,
+    count, size = db.row(
         "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM import_files WHERE session = ?",
         (session.no,),
     )
@@ -231,12 +235,12 @@ def set_status(
 
 def add_logs(db: Database, session: SessionRow, problems: Iterable[Problem]) -> None:
     """Append to the session's log."""
-    (last,) = row(
-        db, "SELECT COALESCE(MAX(no), 0) FROM import_logs WHERE session = ?", (session.no,)
+    (last,) = db.row(
+        "SELECT COALESCE(MAX(no), 0) FROM import_logs WHERE session = ?", (session.no,)
     )
     now = float(ids.now_ms())
     encode = msgspec.msgpack.Encoder(enc_hook=str).encode
-    db.executemany(
+    db.many(
         "INSERT INTO import_logs (session, no, timestamp, level, problem) VALUES (?, ?, ?, ?, ?)",
         (
             (session.no, no, now, problem.level, encode(problem))
@@ -248,8 +252,7 @@ def add_logs(db: Database, session: SessionRow, problems: Iterable[Problem]) -> 
 def logs(db: Database, session: SessionRow) -> list[ImportSessionLogLogItem]:
     """All warnings and errors of the session, in the order they were found."""
     items = []
-    for timestamp, level, encoded in rows(
-        db,
+    for timestamp, level, encoded in db.rows(
         "SELECT timestamp, level, problem FROM import_logs WHERE session = ? ORDER BY no",
         (session.no,),
     ):

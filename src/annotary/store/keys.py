@@ -7,7 +7,7 @@ import secrets
 import msgspec
 
 from annotary import ids
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 
 _COLUMNS = "id, hash, name, role, project, created, revoked"
 
@@ -34,13 +34,13 @@ def insert(db: Database, key: KeyRow) -> None:
 
 def find(db: Database, id_: bytes) -> KeyRow | None:
     """The key with an id, also when it was revoked."""
-    found = row(db, f"SELECT {_COLUMNS} FROM secret_keys WHERE id = ?", (id_,))
+    found = db.row(f"SELECT {_COLUMNS} FROM secret_keys WHERE id = ?", (id_,))
     return None if found is None else KeyRow(*found)
 
 
 def all_of(db: Database) -> list[KeyRow]:
     """Every key, the oldest first."""
-    found = rows(db, f"SELECT {_COLUMNS} FROM secret_keys ORDER BY created, id")
+    found = db.rows(f"SELECT {_COLUMNS} FROM secret_keys ORDER BY created, id")
     return [KeyRow(*each) for each in found]
 
 
@@ -51,7 +51,7 @@ def revoke(db: Database, id_: bytes) -> None:
 
 def signing_key(db: Database) -> bytes:
     """The 32 bytes that addresses are signed with; made when first asked for, in a write."""
-    found = row(db, "SELECT secret FROM signing_key")
+    found = db.row("SELECT secret FROM signing_key")
     if found is None:
         secret = secrets.token_bytes(32)
         db.execute("INSERT INTO signing_key (secret) VALUES (?)", (secret,))
@@ -69,8 +69,7 @@ class AnswerRow(msgspec.Struct, frozen=True):
 
 def find_answer(db: Database, caller: bytes, key: str, since: int) -> AnswerRow | None:
     """What a caller was answered under a key, unless that was before ``since`` (ms)."""
-    found = row(
-        db,
+    found = db.row(
         "SELECT request, status, body FROM answers WHERE caller = ? AND key = ? AND created >= ?",
         (caller, key, since),
     )
@@ -80,8 +79,10 @@ def find_answer(db: Database, caller: bytes, key: str, since: int) -> AnswerRow 
 def keep_answer(db: Database, caller: bytes, key: str, answer: AnswerRow) -> None:
     """Remember an answer."""
     db.execute(
-        "INSERT OR REPLACE INTO answers (caller, key, request, status, body, created)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO answers (caller, key, request, status, body, created)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (caller, key) DO UPDATE SET"
+        " request = excluded.request, status = excluded.status, body = excluded.body,"
+        " created = excluded.created",
         (caller, key, answer.request, answer.status, answer.body, ids.now_ms()),
     )
 

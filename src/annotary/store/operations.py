@@ -13,7 +13,7 @@ from annotary.model import (
     OperationStatus,
     Overview,
 )
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 EXPORT = "nexus.annotations.export"
@@ -74,35 +74,54 @@ def create(
     """Add a queued operation that ``owner`` will work on."""
     id_, now = ids.new_id(), ids.now_ms()
     db.execute(
-        "INSERT INTO operations (project, id, kind, overview, message, created, updated, owner,"
-        " request) VALUES (?, ?, ?, 'Queued', 'Operation queued', ?, ?, ?, ?)",
-        (project.no, id_, kind, now, now, owner, request.decode()),
+        "INSERT INTO operations (no, project, id, kind, overview, message, created, updated,"
+        " owner, request) VALUES (?, ?, ?, ?, 'Queued', 'Operation queued', ?, ?, ?, ?)",
+        (db.reserve("operations"), project.no, id_, kind, now, now, owner, request.decode()),
     )
     return find(db, project, id_)
 
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> OperationRow:
     """The operation with an id. Raises :class:`NotFoundError`."""
-    found = row(
-        db, f"SELECT {_COLUMNS} FROM operations WHERE project = ? AND id = ?", (project.no, id_)
+    found = db.row(
+        f"SELECT {_COLUMNS} FROM operations WHERE project = ? AND id = ?", (project.no, id_)
     )
     if found is None:
         raise NotFoundError(f"There is no operation {ids.show('op', id_)!r}.")
     return OperationRow(*found)
 
 
+def by_id(db: Database, id_: bytes) -> OperationRow | None:
+    """The operation with an id, of whichever project."""
+    found = db.row(f"SELECT {_COLUMNS} FROM operations WHERE id = ?", (id_,))
+    return None if found is None else OperationRow(*found)
+
+
+def project_of(db: Database, operation: OperationRow) -> ProjectKey:
+    """The project of an operation, looked up anew in each transaction of its work.
+
+    Raises :class:`NotFoundError` when the project or the operation is gone.
+    """
+    found = db.row(
+        "SELECT p.no, p.id FROM operations o JOIN projects p ON p.no = o.project WHERE o.id = ?",
+        (operation.id,),
+    )
+    if found is None:
+        raise NotFoundError("The project is gone.", hint="It was deleted meanwhile.")
+    return ProjectKey(*found)
+
+
 def all_of(db: Database, project: ProjectKey) -> list[OperationRow]:
     """The project's operations, newest first."""
-    found = rows(
-        db, f"SELECT {_COLUMNS} FROM operations WHERE project = ? ORDER BY no DESC", (project.no,)
+    found = db.rows(
+        f"SELECT {_COLUMNS} FROM operations WHERE project = ? ORDER BY no DESC", (project.no,)
     )
     return [OperationRow(*each) for each in found]
 
 
 def unfinished(db: Database) -> list[OperationRow]:
     """Operations of any project that are queued or running, in the order of creation."""
-    found = rows(
-        db,
+    found = db.rows(
         f"SELECT {_COLUMNS} FROM operations WHERE overview IN ('Queued', 'Running') ORDER BY no",
     )
     return [OperationRow(*each) for each in found]

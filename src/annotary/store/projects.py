@@ -7,7 +7,7 @@ from typing import NamedTuple
 from annotary import ids
 from annotary.errors import NotFoundError
 from annotary.model import Project, ProjectStatistic, TagCount, Workspace
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 
 
 class ProjectKey(NamedTuple):
@@ -29,7 +29,7 @@ class ProjectKey(NamedTuple):
 
 def workspace(db: Database) -> Workspace:
     """The workspace: there is one per store."""
-    id_, name, owner, created = row(db, "SELECT id, name, owner, created FROM workspace")
+    id_, name, owner, created = db.row("SELECT id, name, owner, created FROM workspace")
     return Workspace(
         id=ids.show("ws", id_), name=name, owner=owner, tier="local", create_date=created
     )
@@ -38,18 +38,18 @@ def workspace(db: Database) -> Workspace:
 def create(db: Database, name: str, type_: str) -> ProjectKey:
     """Add a project."""
     id_ = ids.new_id()
-    cursor = db.execute(
-        "INSERT INTO projects (id, name, type, created) VALUES (?, ?, ?, ?)",
-        (id_, name, type_, ids.now_ms()),
+    no = db.reserve("projects")
+    db.execute(
+        "INSERT INTO projects (no, id, name, type, created) VALUES (?, ?, ?, ?, ?)",
+        (no, id_, name, type_, ids.now_ms()),
     )
-    assert cursor.lastrowid is not None
-    return ProjectKey(cursor.lastrowid, id_)
+    return ProjectKey(no, id_)
 
 
 def find(db: Database, project_id: str) -> ProjectKey:
     """The project with the given id. Raises :class:`NotFoundError`."""
     raw = ids.parse("proj", project_id)
-    found = row(db, "SELECT no FROM projects WHERE id = ?", (raw,))
+    found = db.row("SELECT no FROM projects WHERE id = ?", (raw,))
     if found is None:
         raise NotFoundError(
             f"There is no project {project_id!r}.", hint="List them with client.list_projects()."
@@ -59,25 +59,25 @@ def find(db: Database, project_id: str) -> ProjectKey:
 
 def by_number(db: Database, no: int) -> ProjectKey:
     """The project with an internal number."""
-    (id_,) = row(db, "SELECT id FROM projects WHERE no = ?", (no,))
+    (id_,) = db.row("SELECT id FROM projects WHERE no = ?", (no,))
     return ProjectKey(no, id_)
 
 
 def find_named(db: Database, name: str) -> list[ProjectKey]:
     """All projects with the given name."""
-    found = rows(db, "SELECT no, id FROM projects WHERE name = ? ORDER BY no", (name,))
+    found = db.rows("SELECT no, id FROM projects WHERE name = ? ORDER BY no", (name,))
     return [ProjectKey(*each) for each in found]
 
 
 def describe(db: Database, project: ProjectKey, statistic: bool = True) -> Project:
     """The project with its tags, groups and counts."""
-    name, type_, created = row(
-        db, "SELECT name, type, created FROM projects WHERE no = ?", (project.no,)
+    name, type_, created = db.row(
+        "SELECT name, type, created FROM projects WHERE no = ?", (project.no,)
     )
-    tags = rows(
-        db, "SELECT name, annotations FROM tags WHERE project = ? ORDER BY idx", (project.no,)
+    tags = db.rows(
+        "SELECT name, annotations FROM tags WHERE project = ? ORDER BY idx", (project.no,)
     )
-    groups = rows(db, "SELECT DISTINCT name FROM asset_groups WHERE project = ?", (project.no,))
+    groups = db.rows("SELECT DISTINCT name FROM asset_groups WHERE project = ?", (project.no,))
     return Project(
         id=project.text,
         name=name,
@@ -92,9 +92,8 @@ def describe(db: Database, project: ProjectKey, statistic: bool = True) -> Proje
 
 
 def _statistic(db: Database, project: ProjectKey, tags: list[tuple[str, int]]) -> ProjectStatistic:
-    (total,) = row(db, "SELECT COUNT(*) FROM assets WHERE project = ?", (project.no,))
-    (annotated,) = row(
-        db,
+    (total,) = db.row("SELECT COUNT(*) FROM assets WHERE project = ?", (project.no,))
+    (annotated,) = db.row(
         "SELECT COUNT(*) FROM assets a WHERE a.project = ?"
         " AND EXISTS (SELECT 1 FROM asset_annotations x WHERE x.asset = a.no)",
         (project.no,),
@@ -109,7 +108,7 @@ def _statistic(db: Database, project: ProjectKey, tags: list[tuple[str, int]]) -
 
 def all_of(db: Database) -> list[ProjectKey]:
     """Every project, in the order of creation."""
-    return [ProjectKey(*each) for each in rows(db, "SELECT no, id FROM projects ORDER BY no")]
+    return [ProjectKey(*each) for each in db.rows("SELECT no, id FROM projects ORDER BY no")]
 
 
 def rename(db: Database, project: ProjectKey, name: str) -> None:
@@ -122,12 +121,11 @@ def delete(db: Database, project: ProjectKey) -> list[str]:
     no = (project.no,)
     blobs = [
         blob
-        for (blob,) in rows(
-            db,
-            "SELECT blob FROM assets WHERE project = ?1 AND blob IS NOT NULL UNION ALL "
+        for (blob,) in db.rows(
+            "SELECT blob FROM assets WHERE project = ? AND blob IS NOT NULL UNION ALL "
             "SELECT f.blob FROM import_files f JOIN import_sessions s ON s.no = f.session "
-            "WHERE s.project = ?1 AND f.blob IS NOT NULL",
-            no,
+            "WHERE s.project = ? AND f.blob IS NOT NULL",
+            no * 2,
         )
     ]
     db.execute(

@@ -15,7 +15,7 @@ from annotary.model import (
     Skeleton,
     Tag,
 )
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 _COLUMNS = (
@@ -52,7 +52,7 @@ _attributes = msgspec.json.Decoder(list[OntologyAttribute])
 
 def all_of(db: Database, project: ProjectKey) -> list[TagRow]:
     """The project's tags in their order."""
-    found = rows(db, f"SELECT {_COLUMNS} FROM tags WHERE project = ? ORDER BY idx", (project.no,))
+    found = db.rows(f"SELECT {_COLUMNS} FROM tags WHERE project = ? ORDER BY idx", (project.no,))
     return [_tag(each) for each in found]
 
 
@@ -75,8 +75,8 @@ def _tag(found: tuple[object, ...]) -> TagRow:
 
 def by_index(db: Database, project: ProjectKey, index: int) -> TagRow:
     """The tag at a place. Raises :class:`NotFoundError`."""
-    found = row(
-        db, f"SELECT {_COLUMNS} FROM tags WHERE project = ? AND idx = ?", (project.no, index)
+    found = db.row(
+        f"SELECT {_COLUMNS} FROM tags WHERE project = ? AND idx = ?", (project.no, index)
     )
     if found is None:
         raise NotFoundError(
@@ -87,8 +87,8 @@ def by_index(db: Database, project: ProjectKey, index: int) -> TagRow:
 
 def by_name(db: Database, project: ProjectKey, name: str) -> TagRow | None:
     """The tag with a name, or None."""
-    found = row(
-        db, f"SELECT {_COLUMNS} FROM tags WHERE project = ? AND name = ?", (project.no, name)
+    found = db.row(
+        f"SELECT {_COLUMNS} FROM tags WHERE project = ? AND name = ?", (project.no, name)
     )
     return None if found is None else _tag(found)
 
@@ -116,15 +116,13 @@ def create(
         raise ValidationError("A tag needs a name.", hint="Give it at least one visible character.")
     if by_name(db, project, name) is not None:
         raise ConflictError(f"The project has a tag {name!r} already.")
-    (index,) = row(
-        db, "SELECT COALESCE(MAX(idx) + 1, 0) FROM tags WHERE project = ?", (project.no,)
+    (index,) = db.row("SELECT COALESCE(MAX(idx) + 1, 0) FROM tags WHERE project = ?", (project.no,))
+    no = db.reserve("tags")
+    db.execute(
+        "INSERT INTO tags (no, project, idx, name, color, description) VALUES (?, ?, ?, ?, ?, ?)",
+        (no, project.no, index, name, color, description),
     )
-    cursor = db.execute(
-        "INSERT INTO tags (project, idx, name, color, description) VALUES (?, ?, ?, ?, ?)",
-        (project.no, index, name, color, description),
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+    return no
 
 
 def update(db: Database, project: ProjectKey, tag: TagRow, changes: dict[str, str | None]) -> None:
@@ -156,7 +154,7 @@ def merge(db: Database, source: TagRow, target: TagRow) -> None:
 
 def count(db: Database, changes: dict[int, int]) -> None:
     """Add to the tags' annotation counts."""
-    db.executemany(
+    db.many(
         "UPDATE tags SET annotations = annotations + ? WHERE no = ?",
         [(change, no) for no, change in changes.items() if change],
     )

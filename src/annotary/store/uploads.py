@@ -6,7 +6,7 @@ import msgspec
 
 from annotary import ids, routes
 from annotary.errors import ConflictError, NotFoundError
-from annotary.store.database import Database, row, rows
+from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 _files = msgspec.json.Decoder(routes.NewUploadSession)
@@ -24,17 +24,16 @@ def create(db: Database, project: ProjectKey, operation: bytes, request: bytes) 
     """Add a session; answers its id."""
     id_ = ids.new_id()
     db.execute(
-        "INSERT INTO upload_sessions (project, id, operation, request, created)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (project.no, id_, operation, request.decode(), ids.now_ms()),
+        "INSERT INTO upload_sessions (no, project, id, operation, request, created)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (db.reserve("upload_sessions"), project.no, id_, operation, request.decode(), ids.now_ms()),
     )
     return id_
 
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> SessionRow:
     """The session with an id. Raises :class:`ConflictError` as the public client expects."""
-    found = row(
-        db,
+    found = db.row(
         "SELECT id, operation, request FROM upload_sessions WHERE project = ? AND id = ?",
         (project.no, id_),
     )
@@ -43,12 +42,14 @@ def find(db: Database, project: ProjectKey, id_: bytes) -> SessionRow:
     return SessionRow(found[0], found[1], _files.decode(found[2]))
 
 
-def of_operation(db: Database, operation: bytes) -> SessionRow | None:
-    """The session that an operation is of."""
-    found = row(
-        db, "SELECT id, operation, request FROM upload_sessions WHERE operation = ?", (operation,)
+def of_operation(db: Database, operation: bytes) -> SessionRow:
+    """The session that an operation is of. Raises :class:`NotFoundError`."""
+    found = db.row(
+        "SELECT id, operation, request FROM upload_sessions WHERE operation = ?", (operation,)
     )
-    return None if found is None else SessionRow(found[0], found[1], _files.decode(found[2]))
+    if found is None:
+        raise NotFoundError("The upload session is gone.", hint="It was deleted meanwhile.")
+    return SessionRow(found[0], found[1], _files.decode(found[2]))
 
 
 class MultipartRow(msgspec.Struct):
@@ -66,17 +67,16 @@ def add_multipart(
     """Begin to send a file in parts; answers the id."""
     id_ = ids.new_id()
     db.execute(
-        "INSERT INTO multipart_uploads (project, id, session, file, parts, created)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (project.no, id_, session, file, parts, ids.now_ms()),
+        "INSERT INTO multipart_uploads (no, project, id, session, file, parts, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (db.reserve("multipart_uploads"), project.no, id_, session, file, parts, ids.now_ms()),
     )
     return id_
 
 
 def find_multipart(db: Database, project: ProjectKey, id_: bytes) -> MultipartRow:
     """A file in parts. Raises :class:`NotFoundError`."""
-    found = row(
-        db,
+    found = db.row(
         "SELECT id, session, file, parts FROM multipart_uploads WHERE project = ? AND id = ?",
         (project.no, id_),
     )
@@ -88,7 +88,7 @@ def find_multipart(db: Database, project: ProjectKey, id_: bytes) -> MultipartRo
 def old_multiparts(db: Database, before: int) -> list[MultipartRow]:
     """Files in parts that were begun before a time (ms)."""
     sql = "SELECT id, session, file, parts FROM multipart_uploads WHERE created < ?"
-    return [MultipartRow(*each) for each in rows(db, sql, (before,))]
+    return [MultipartRow(*each) for each in db.rows(sql, (before,))]
 
 
 def delete_multipart(db: Database, id_: bytes) -> None:
@@ -98,13 +98,12 @@ def delete_multipart(db: Database, id_: bytes) -> None:
 
 def has_multipart(db: Database, id_: bytes) -> bool:
     """Whether there is a file in parts with an id."""
-    return row(db, "SELECT 1 FROM multipart_uploads WHERE id = ?", (id_,)) is not None
+    return db.row("SELECT 1 FROM multipart_uploads WHERE id = ?", (id_,)) is not None
 
 
 def abandoned(db: Database, before: int) -> list[tuple[int, bytes]]:
     """Sessions that wait for files since a time (ms): the number of their project, and their id."""
-    return rows(
-        db,
+    return db.rows(
         "SELECT s.project, s.id FROM operations o JOIN upload_sessions s ON s.operation = o.id"
         " WHERE o.overview = 'Queued' AND o.kind = 'nexus.assets.upload' AND s.created < ?",
         (before,),

@@ -1,0 +1,129 @@
+"""Exports: a zip in the blob store, made from one snapshot of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from annotary import formats, ids, routes
+from annotary.batch import AnnotationBatch
+from annotary.errors import AnnotaryError
+from annotary.jobs.run import Cancelled, HandedBack, Job
+from annotary.model import ExportManifest
+from annotary.store import Store, assets, operations, tags
+from annotary.store import annotations as stored
+from annotary.store.blobs import export_key
+from annotary.store.database import Database
+from annotary.store.operations import OperationRow
+from annotary.store.projects import ProjectKey
+from annotary.writing import exporting
+from annotary.writing.exporting import ExportTag
+from annotary.writing.output import ZipOutput
+
+
+class ExportRun:
+    """One export, from its request to its zip."""
+
+    def __init__(self, store: Store, operation: OperationRow) -> None:
+        self._store = store
+        self._operation = operation
+
+    def __call__(self, job: Job) -> None:
+        """Write the zip; or leave none and say why."""
+        id_ = self._operation.id
+        body = msgspec.json.decode(self._operation.request or "", type=routes.NewExport)
+        try:
+            with self._store.write() as db:
+                operations.project_of(db, self._operation)
+                operations.set_status(
+                    db, id_, "Running", "Operation running", owner=self._store.owner
+                )
+            with self._store.read() as db:
+                project = operations.project_of(db, self._operation)
+                origin = StoreOrigin(self._store, db, project)
+                job.total = origin.count
+                with (
+                    self._store.blobs.create(export_key(id_)) as stream,
+                    ZipOutput(stream, project.hex) as out,
+                ):
+                    manifest = exporting.export(
+                        origin, formats.get(body.format), body.options, out, job.advance
+                    )
+            with self._store.write() as db:
+                operations.project_of(db, self._operation)
+                operations.set_progress(db, id_, job.records, job.records)
+                operations.set_status(
+                    db,
+                    id_,
+                    "Finished",
+                    export_message(manifest),
+                    result=msgspec.json.encode(manifest),
+                )
+        except HandedBack:
+            raise  # the operation stays for whoever takes it up
+        except Cancelled:
+            self._end("Cancelled by the caller; there is no file to download.", True)
+        except BaseException as error:
+            detail = error.message if isinstance(error, AnnotaryError) else type(error).__name__
+            self._end(f"The export failed: {detail}", False)
+            raise
+
+    def _end(self, message: str, cancelled: bool) -> None:
+        id_ = self._operation.id
+        self._store.blobs.delete(export_key(id_))
+        with self._store.write() as db:
+            operations.set_status(db, id_, "Cancelled" if cancelled else "Errored", message)
+
+
+def export_message(manifest: ExportManifest) -> str:
+    """What was written and what could not be carried, in one line."""
+    objects = sum(part.objects for part in manifest.parts)
+    images = sum(part.images for part in manifest.parts)
+    text = f"Operation finished. {objects} objects on {images} images written."
+    if manifest.normalized and manifest.format in _OFF_SPEC:
+        text += " Coordinates are fractions, which readers of this format do not expect."
+    return " ".join([text, *(loss.text for loss in manifest.losses)])
+
+
+_OFF_SPEC = {"coco", "polygon_coco", "keypoints_coco", "pascal_voc", "createml", "vott"}
+
+
+class StoreOrigin:
+    """One snapshot of a project, as exports see it."""
+
+    def __init__(self, store: Store, db: Database, project: ProjectKey) -> None:
+        self._store = store
+        self._db = db
+        self.project = project.hex
+        listing = assets.listing(db, project)
+        self._numbers = [each[0] for each in listing]
+        self._files = [(each[5], each[6]) for each in listing]
+        self.names = [each[2] for each in listing]
+        self.widths = np.array([each[3] for each in listing], np.int64)
+        self.heights = np.array([each[4] for each in listing], np.int64)
+        self.ids: Sequence[str] = [ids.show("asset", each[1]) for each in listing]
+        self.groups: Sequence[Sequence[str]] = ()
+        found = tags.all_of(db, project)
+        self._tags = {tag.no: place for place, tag in enumerate(found)}
+        self.tags = [
+            ExportTag(tag.name, tag.numbers, tag.skeleton, {a.name: a.type for a in tag.attributes})
+            for tag in found
+        ]
+        self.count = sum(tag.annotations for tag in found)
+
+    def scan(self, images: Sequence[int]) -> Iterator[AnnotationBatch]:
+        """Annotations of the images, in their order."""
+        return stored.scan(self._db, [self._numbers[i] for i in images], self._tags)
+
+    def read_image(self, image: int) -> bytes | None:
+        """The bytes of an image's file, where the store has it or knows its path."""
+        path, blob = self._files[image]
+        try:
+            if blob is not None:
+                return self._store.blobs.read(blob)
+            return Path(path).read_bytes() if path is not None else None
+        except OSError:
+            return None

@@ -1,0 +1,162 @@
+"""Imports: from a session's files to its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from annotary import checksum, formats, routes
+from annotary.errors import AnnotaryError
+from annotary.jobs.receiver import StoreImages, StoreReceiver
+from annotary.jobs.run import Cancelled, HandedBack, Job
+from annotary.model import ImportReport
+from annotary.problems import Problem
+from annotary.reading.session import Reading
+from annotary.store import Store, imports, operations, tags
+from annotary.store.attributes import AttributeBook
+from annotary.store.blobs import import_folder, rejects_key
+from annotary.store.database import Database
+from annotary.store.operations import OperationRow
+from annotary.syntax.source import SourceFile
+from annotary.writing.output import ZipOutput
+
+
+class _NothingKeptError(Exception):
+    """The transaction is undone on purpose."""
+
+
+class ImportRun:
+    """One import, from its files to its commit."""
+
+    def __init__(self, store: Store, operation: OperationRow) -> None:
+        self._store = store
+        self._operation = operation
+        self._session: imports.SessionRow
+
+    def __call__(self, job: Job) -> None:
+        """Read, check and commit; or commit nothing and say why."""
+        try:
+            with self._store.read() as db:
+                operations.project_of(db, self._operation)
+                self._session = imports.of_operation(db, self._operation.id)
+                files = imports.files(db, self._session)
+            self._options = msgspec.json.decode(self._session.options, type=routes.ImportOptions)
+            with ExitStack() as places:
+                paths = [self._place(each, places) for each in files]
+                sources = [
+                    SourceFile(f.filename, path=p) for f, p in zip(files, paths, strict=True)
+                ]
+                found = (_damage(f, p) for f, p in zip(files, paths, strict=True))
+                self._commit(sources, [each for each in found if each is not None], job)
+        except HandedBack:
+            raise  # the files stay for whoever takes the operation up
+        except Cancelled:
+            self._end("Cancelled", "Cancelled; nothing was committed.")
+        except BaseException as error:
+            detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
+            self._end("Errored", f"The import failed: {detail} Nothing was committed.")
+            raise
+        else:
+            forget_files(self._store, self._session.id)
+
+    def _place(self, file: imports.FileRow, places: ExitStack) -> Path:
+        if file.path is not None:
+            return Path(file.path)
+        return places.enter_context(self._store.blobs.local(file.blob or ""))
+
+    def _commit(self, sources: Sequence[SourceFile], missing: Sequence[Problem], job: Job) -> None:
+        options = self._options
+        reading: Reading | None = None
+        with suppress(_NothingKeptError), self._store.write() as db, self._rejects() as rejects:
+            project = operations.project_of(db, self._operation)
+            book = AttributeBook(tags.all_of(db, project))
+            receiver = StoreReceiver(db, project, options, job, book)
+            reading = Reading(
+                StoreImages(db, project, options.create_assets, receiver),
+                receiver,
+                project_tags=[tag.name for tag in tags.all_of(db, project)],
+                check_attributes=book.check,
+                rejects=rejects,
+            )
+            bad = {problem.file for problem in missing}
+            for problem in missing:
+                reading.log.add(problem)
+            chosen = formats.get(options.format) if options.format else None
+            reading.read([s for s in sources if s.name not in bad], chosen)
+            receiver.finish()
+            report = receiver.report(reading)
+            refused = reading.log.errors > 0 and options.on_error == "reject_session"
+            if refused or options.dry_run:
+                raise _NothingKeptError
+            self._finish(db, reading, report, refused)
+        assert reading is not None
+        if refused or options.dry_run:
+            with self._store.write() as db:
+                operations.project_of(db, self._operation)
+                self._finish(db, reading, report, refused)
+        reading.log.close()
+
+    def _finish(self, db: Database, reading: Reading, report: ImportReport, refused: bool) -> None:
+        imports.add_logs(db, self._session, reading.log)
+        message = _message(report, self._options)
+        overview: Any = "Errored" if refused else "Finished"
+        imports.set_status(db, self._session, overview, message, report)
+        operations.set_progress(db, self._operation.id, report.records, report.records)
+        operations.set_status(db, self._operation.id, overview, message)
+
+    @contextmanager
+    def _rejects(self) -> Iterator[ZipOutput | None]:
+        if not self._options.rejects:
+            yield None
+            return
+        key = rejects_key(self._session.id)
+        with self._store.blobs.create(key) as stream, ZipOutput(stream) as out:
+            yield out
+
+    def _end(self, overview: Any, message: str) -> None:
+        if not hasattr(self, "_session"):  # it is gone, with its project
+            return
+        with self._store.write() as db:
+            imports.set_status(db, self._session, overview, message)
+            operations.set_status(db, self._operation.id, overview, message)
+        forget_files(self._store, self._session.id)
+
+
+def _message(report: ImportReport, options: routes.ImportOptions) -> str:
+    records = f"{report.records} records: {report.committed} committed"
+    if report.skipped:
+        records += f", {report.skipped} skipped"
+    if report.rejected:
+        records += f", {report.rejected} rejected"
+    if report.errors and options.on_error == "reject_session":
+        would = "would be" if options.dry_run else "was"
+        return f"Nothing {would} imported: {report.errors} problems were found. {records}."
+    if options.dry_run:
+        return f"Dry run, nothing was stored. {records.replace('committed', 'good')}."
+    return f"Annotation Imported successfully. {records}."
+
+
+def _damage(file: imports.FileRow, path: Path) -> Problem | None:
+    """What is wrong with the bytes that arrived, compared with what was announced."""
+    detail = ""
+    try:
+        size = path.stat().st_size
+        if size != file.size:
+            detail = f"{size} bytes arrived of {file.size}"
+        elif file.blob is not None and file.crc32c:
+            with path.open("rb") as stream:
+                found = checksum.to_base64(checksum.crc32c_file(stream))
+            if found != file.crc32c:
+                detail = f"its CRC-32C is {found}, not {file.crc32c}"
+    except OSError as error:
+        detail = error.strerror or str(error)
+    return Problem("unreadable-file", file.filename, values={"detail": detail}) if detail else None
+
+
+def forget_files(store: Store, session: bytes) -> None:
+    """Remove the files that were sent for a session."""
+    store.blobs.delete_below(import_folder(session))

@@ -1,0 +1,74 @@
+"""Taking in the files of an upload session: all of them, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from annotary.errors import AnnotaryError
+from annotary.jobs.run import HandedBack, Job
+from annotary.model import AssetUploadFile, NewAsset
+from annotary.store import Store, assets, operations, uploads
+from annotary.store.blobs import asset_key
+from annotary.store.operations import OperationRow
+from annotary.syntax.image import read_header
+
+
+class UploadRun:
+    """One upload session whose files are all there.
+
+    A file that is no image fails the operation, which says so; nothing is raised.
+    """
+
+    def __init__(self, store: Store, operation: OperationRow) -> None:
+        self._store = store
+        self._operation = operation
+
+    def __call__(self, job: Job) -> None:
+        """Read the files' sizes and register them."""
+        id_ = self._operation.id
+        new: list[NewAsset] = []
+        keys: list[str] = []
+        try:
+            with self._store.read() as db:
+                project = operations.project_of(db, self._operation)
+                session = uploads.of_operation(db, id_)
+            body = session.files
+            job.total = len(body.assets)
+            keys = [asset_key(project.hex, session.id, n) for n in range(len(body.assets))]
+            for key, file in zip(keys, body.assets, strict=True):
+                new.append(self._take(key, file, body.groups))
+                job.advance(1)
+            with self._store.write() as db:
+                operations.project_of(db, self._operation)
+                assets.refuse_taken(db, project, [each.filename for each in new])
+                assets.insert(db, project, new, blobs=keys)
+                message = f"{len(new)} assets uploaded."
+                operations.set_progress(db, id_, len(new), len(new))
+                operations.set_status(db, id_, "Finished", message)
+        except HandedBack:
+            raise
+        except Exception as error:
+            for key in keys:
+                self._store.blobs.delete(key)
+            detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
+            with self._store.write() as db:
+                operations.set_status(db, id_, "Errored", detail)
+
+    def _take(self, key: str, file: AssetUploadFile, groups: Sequence[str]) -> NewAsset:
+        blobs = self._store.blobs
+        if file.path is not None:
+            source = Path(file.path)
+            header = read_header(source, file.filename)
+            blobs.copy_in(key, source)
+        else:
+            with blobs.local(key) as path:
+                header = read_header(path, file.filename)
+        return NewAsset(
+            filename=file.filename,
+            width=header.width,
+            height=header.height,
+            file_size=blobs.size(key) or 0,
+            mime_type=header.mime or file.mime,
+            groups=list(groups),
+        )
