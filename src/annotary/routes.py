@@ -8,7 +8,7 @@ client; what is ours alone is marked as an addition.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -318,6 +318,19 @@ class Route(msgspec.Struct, frozen=True):
     role: str = "viewer"
     addition: bool = False
     """Ours, beyond what the public client knows."""
+    runs: Literal["", "read", "write", "alone", "wait"] = ""
+    """How a server runs it: ``read`` beside others; ``write`` in one transaction with others;
+    ``alone`` in a transaction of its own (it removes files, which must wait until the rows are
+    gone for good); ``wait`` starts or waits for work, or must not wait for another's write.
+    Empty: GET reads, POST writes, others write alone."""
+    converges: bool = False
+    """A repeat finds the step done and says how it stands: no answer is kept, which would wait
+    for the work that the step began."""
+
+    @property
+    def way(self) -> str:
+        """How a server runs it, see ``runs``."""
+        return self.runs or {"GET": "read", "POST": "write"}.get(self.method, "alone")
 
     @property
     def noun(self) -> str:
@@ -418,6 +431,7 @@ ROUTES: dict[str, Route] = {
             CreateExport,
             model.Operation,
             "viewer",
+            runs="wait",
         ),
         Route(
             "exports.plan",
@@ -427,6 +441,7 @@ ROUTES: dict[str, Route] = {
             ExportPlan,
             "viewer",
             True,
+            runs="read",
         ),
         Route(
             "exports.get",
@@ -453,7 +468,14 @@ ROUTES: dict[str, Route] = {
         ),
         Route("imports.get", "GET", _SESSION, ImportSessionRef, model.ImportSession),
         Route(
-            "imports.update", "PATCH", _SESSION, UpdateImportSession, model.ImportSession, "editor"
+            "imports.update",
+            "PATCH",
+            _SESSION,
+            UpdateImportSession,
+            model.ImportSession,
+            "editor",
+            runs="wait",
+            converges=True,
         ),
         Route(
             "imports.add_files",
@@ -498,6 +520,7 @@ ROUTES: dict[str, Route] = {
             model.Operation,
             "editor",
             True,
+            runs="wait",
         ),
         # assets
         Route(
@@ -544,6 +567,7 @@ ROUTES: dict[str, Route] = {
             UploadSessionRef,
             Cancelled,
             "editor",
+            runs="alone",
         ),
         Route(
             "multipart.create",
@@ -561,6 +585,7 @@ ROUTES: dict[str, Route] = {
             CompletePart,
             model.PartStatus,
             "editor",
+            runs="read",
         ),
         Route(
             "multipart.complete",
@@ -569,6 +594,7 @@ ROUTES: dict[str, Route] = {
             MultipartRef,
             model.MultipartCompleted,
             "editor",
+            runs="wait",
         ),
         Route(
             "multipart.abort",

@@ -34,8 +34,8 @@ class ExportRun:
     def __call__(self, job: Job) -> None:
         """Write the zip; or leave none and say why."""
         id_ = self._operation.id
-        body = msgspec.json.decode(self._operation.request or "", type=routes.NewExport)
         try:
+            body = msgspec.json.decode(self._operation.request or "", type=routes.NewExport)
             with self._store.write() as db:
                 operations.project_of(db, self._operation)
                 operations.set_status(

@@ -24,15 +24,6 @@ from annotary.service import Service
 from annotary.store.database import Database
 from annotary.store.keys import KeyRow
 
-# They start jobs, wait for them, or must not wait for another's write.
-_SLOW = frozenset({"exports.create", "imports.update", "operations.cancel", "multipart.complete"})
-# They read although they are POSTs.
-_READS = frozenset({"exports.plan", "multipart.complete_part"})
-# They remove files, which must wait until the rows are gone for good.
-_ALONE = frozenset({"uploads.cancel"})
-# A repeat of them finds the step done and says how it stands: no answer is kept, which would wait
-# for the import that the step began.
-_CONVERGING = frozenset({"imports.update"})
 _WAITING_CALLS = 32
 
 _encode = msgspec.json.Encoder().encode
@@ -70,7 +61,7 @@ class Api:
         self._access.allow_project(key, request)
         repeat = None
         header = exchange.headers.get(b"idempotency-key")
-        if header and route.method != "GET" and route.name not in _CONVERGING:
+        if header and route.method != "GET" and not route.converges:
             repeat = Repeat(key.id, header, route.method, exchange.raw_path, body)
         base = exchange.base
 
@@ -81,7 +72,7 @@ class Api:
             finally:
                 BASE.reset(token)
 
-        return Reply(200, await self._run(route.name, route.method, call, repeat))
+        return Reply(200, await self._run(route.way, call, repeat))
 
     async def in_thread(self, work: Callable[[], Any]) -> Any:
         """What ``work`` answers, done where it may wait."""
@@ -95,13 +86,11 @@ class Api:
 
     # --- inside -------------------------------------------------------------------------------
 
-    async def _run(
-        self, name: str, method: str, call: Callable[..., bytes], repeat: Repeat | None
-    ) -> bytes:
+    async def _run(self, way: str, call: Callable[..., bytes], repeat: Repeat | None) -> bytes:
         loop = asyncio.get_running_loop()
-        if method == "GET" or name in _READS:
+        if way == "read":
             return await loop.run_in_executor(self._readers, call)
-        if name in _SLOW:
+        if way == "wait":
             if repeat is None:
                 return await loop.run_in_executor(self._waiters, call)
             place = (repeat.caller, repeat.key)
@@ -112,8 +101,7 @@ class Api:
             finally:
                 if not lock.locked():
                     self._in_flight.pop(place, None)
-        alone = method != "POST" or name in _ALONE
-        answer: bytes = await self._writer.write(call, alone=alone)
+        answer: bytes = await self._writer.write(call, alone=way == "alone")
         return answer
 
     def _call(

@@ -26,7 +26,7 @@ _SWITCH_SECONDS = 0.0005
 def run(home: Path, settings: Settings) -> None:
     """Serve a store until the process is told to stop (SIGINT, SIGTERM)."""
     listening = _listen(settings)
-    store = Store(home, serving=True)
+    store = Store(home, serving=True, busy_seconds=settings.busy_seconds)
     links = SignedLinks(store, settings)
     service = Service(store, links, Jobs(settings.jobs), resume=True)
     host, port = listening.getsockname()[:2]

@@ -22,7 +22,9 @@ class ExportService(ServicePart):
     def create(self, request: routes.CreateExport) -> Operation:
         """Make an export; the answer is the operation that makes it."""
         body = request.body
-        formats.get(body.format)  # an unknown name is told at once, not by the operation
+        # what can be told at once is not left to the operation
+        formats.get(body.format)
+        exporting.split((), body.options)
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             operation = operations.create(
