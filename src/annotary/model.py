@@ -725,7 +725,10 @@ class ImportReport(Wire, omit_defaults=False):
 
 
 class ImportSession(Wire):
-    """An import of annotation files, from its creation to its end."""
+    """An import of annotation files, from its creation to its end.
+
+    ``op_id`` is the operation that reads and commits them, once it was started.
+    """
 
     id: str
     project_id: str
@@ -734,6 +737,7 @@ class ImportSession(Wire):
     create_date: int
     update_date: int
     report: ImportReport | None = None
+    op_id: str | None = None
 
 
 class ImportSessionLogLogItem(Wire):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from annotary.cli.context import Context, common
-from annotary.cli.failures import must_be_writable, writing
+from annotary.cli.failures import Stopped, must_be_writable, writing
+from annotary.cli.interrupting import done, interruptible, still_running, stop_operation, stopped
 from annotary.cli.progress import Progress
 from annotary.cli.texts import written_text
+
+if TYPE_CHECKING:
+    from annotary.client.project import Project
+    from annotary.model import Operation
 
 ON_LOSS = click.Choice(["warn", "refuse", "allow"])
 
@@ -63,18 +69,27 @@ def export(
         raise click.UsageError("Missing option '--out'.")
     folder = Path(out)
     must_be_writable(folder)
+    made: list[Operation] = []
     with Progress("Exporting", "annotations") as progress:
-        operation = project.annotations.create_export(request, background=not progress.quiet)
-        operation = project.operations.wait_until_done(
-            operation.id,
-            raise_exception_if=None,
-            on_progress=lambda op: progress.set(
-                op.status.progress.records or 0, op.status.progress.total or 0
-            ),
-        )
+
+        def work() -> Operation:
+            made.append(project.annotations.create_export(request, background=True))
+            return project.operations.wait_until_done(
+                made[0].id,
+                raise_exception_if=None,
+                on_progress=lambda op: progress.set(
+                    op.status.progress.records or 0, op.status.progress.total or 0
+                ),
+            )
+
+        try:
+            operation = interruptible(work)
+        except KeyboardInterrupt:
+            progress.clear()
+            operation = _cancelled(project, made)
     if operation.status.overview != "Finished":
         _refused_export(operation.status.message, on_loss)
-    with writing(folder):
+    with writing(folder), done(f"the files in {out} are not complete."):
         found = project.annotations.download_exported_file(operation.id, out)
     manifest = project.annotations.get_export_manifest(operation.id)
     write_manifest(folder, manifest)
@@ -82,6 +97,28 @@ def export(
         {"operation": operation, "files": found.file_names, "manifest": manifest},
         f"{operation.status.message}\n{written_text(out, found.file_names)}",
     )
+
+
+def _cancelled(project: Project, made: list[Operation]) -> Operation:
+    """Stop the export and say so; answers the operation if it had failed before."""
+    follow = "annotary export list says what became of the export."
+
+    def stop(seconds: float) -> Operation | None:
+        end = time.monotonic() + seconds
+        while not made and time.monotonic() < end:
+            time.sleep(0.02)
+        return stop_operation(project, made[0].id, end - time.monotonic()) if made else None
+
+    found = stopped(stop, follow)
+    if found is None or found.status.overview in {"Queued", "Running"}:
+        still_running(follow)
+    if found.status.overview == "Cancelled":
+        raise Stopped("Cancelled: nothing was exported.")
+    if found.status.overview == "Finished":
+        raise Stopped(
+            f"Too late to cancel: the store holds the export {found.id}; no file was written here."
+        )
+    return found
 
 
 def format_options(given: tuple[str, ...]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,17 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 """The disk is to blame, not the call."""
 
 
+class Stopped(Exception):
+    """Ctrl-C ended the command; the message says what the store holds now.
+
+    ``at_once``: the process ends without waiting for its threads.
+    """
+
+    def __init__(self, message: str, *, at_once: bool = False) -> None:
+        super().__init__(message)
+        self.at_once = at_once
+
+
 class Program(click.Group):
     """The root command: every error of every command ends here, and none in a traceback."""
 
@@ -31,16 +43,24 @@ class Program(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in _options(arguments)
         settings["standalone_mode"] = False
+        whole_process = args is None
         try:
             code = super().main(arguments, *rest, **settings)
         except click.ClickException as error:
             code = _wrong_call(error, as_json)
         except (click.Abort, KeyboardInterrupt):
-            code = tell("Interrupted", "Interrupted.", "", as_json, INTERRUPTED)
+            code = tell_interrupted("Interrupted.", as_json)
+        except Stopped as stop:
+            code = tell_interrupted(str(stop), as_json)
+            if stop.at_once and whole_process:
+                os._exit(code)
         except OSError as error:
             code = tell("OSError", *_os_error(error), as_json, _os_code(error))
         except Exception as error:
             code = _known(error, as_json)
+        if whole_process:
+            # Python itself has things to end yet: a Ctrl-C then is no reason for a traceback
+            signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -80,6 +100,14 @@ def tell(code: str, message: str, hint: str, as_json: bool, exit_code: int) -> i
         if hint:
             click.echo(f"\nHint: {hint}", err=True)
     return exit_code
+
+
+def tell_interrupted(message: str, as_json: bool) -> int:
+    """Print what an interrupt has led to; answers the exit code."""
+    if as_json:
+        return tell("Interrupted", message, "", True, INTERRUPTED)
+    click.secho(message, fg="yellow", err=True)
+    return INTERRUPTED
 
 
 def _wrong_call(error: click.ClickException, as_json: bool) -> int:

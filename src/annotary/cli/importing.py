@@ -5,14 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from annotary.cli.context import Context, common
-from annotary.cli.failures import DATA_REFUSED, must_be_writable, writing
+from annotary.cli.failures import DATA_REFUSED, Stopped, must_be_writable, writing
+from annotary.cli.interrupting import done, interruptible, still_running, stopped
 from annotary.cli.progress import Progress
 from annotary.cli.texts import import_text, print_logs
+
+if TYPE_CHECKING:
+    from annotary import ImportFailedError
+    from annotary.client.importsession import ImportSession
+    from annotary.client.project import Project
 
 ON_ERROR = click.Choice(["reject_session", "reject_file", "skip"])
 
@@ -77,27 +83,51 @@ def import_(
         session.on_progress = lambda found: progress.set(
             found.status.annotations.with_status.Processed
         )
-        try:
+
+        def work() -> None:
             with session:
                 for path in paths:
                     session.add_path(path)
             session.wait_until_done()
+
+        try:
+            interruptible(work)
         except ImportFailedError as error:
             failed = error
+        except KeyboardInterrupt:
+            progress.clear()
+            failed = _cancelled(project, session)
     found = session.refresh()
     if found.report is None:
         assert failed is not None
         raise failed
-    logs = session.get_logs().logs
-    if rejects is not None:
-        with writing(Path(rejects)):
-            session.download_rejects(rejects)
-    if context.json:
-        context.answer({"session": found, "logs": logs})
-    else:
-        print_logs(logs, show)
-        seconds = time.monotonic() - begin
-        click.echo(import_text(found.report))
-        click.secho(f"{found.status.message} ({seconds:.1f} s)", fg="red" if failed else "green")
+    with done(found.status.message):
+        logs = session.get_logs().logs
+        if rejects is not None:
+            with writing(Path(rejects)):
+                session.download_rejects(rejects)
+        if context.json:
+            context.answer({"session": found, "logs": logs})
+        else:
+            print_logs(logs, show)
+            seconds = time.monotonic() - begin
+            click.echo(import_text(found.report))
+            colour = "red" if failed else "green"
+            click.secho(f"{found.status.message} ({seconds:.1f} s)", fg=colour)
     if failed is not None:
         sys.exit(DATA_REFUSED)
+
+
+def _cancelled(project: Project, session: ImportSession) -> ImportFailedError:
+    """Stop the import and say what the store holds; answers the error if it had failed before."""
+    from annotary import ImportFailedError
+
+    follow = f"annotary imports show {project.name} {session.id} says what became of the import."
+    found = stopped(session.cancel, follow)
+    if found.status.overview == "Cancelled":
+        raise Stopped("Cancelled: nothing was imported.")
+    if found.status.overview == "Finished":
+        raise Stopped(f"Too late to cancel: the import is committed. {found.status.message}")
+    if found.status.overview != "Errored":
+        still_running(follow)
+    return ImportFailedError(found.status.message)

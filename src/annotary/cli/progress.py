@@ -17,7 +17,7 @@ class Progress:
         self._verb = verb
         self._unit = unit
         self._shown = False
-        # nobody looks: the work may as well be done in the foreground, without a thread
+        # nobody looks: the work need not say how far it is
         self.quiet = quiet or not sys.stderr.isatty()
         self._begin = time.monotonic()
         self._next = self._begin + _SILENT_SECONDS
@@ -33,9 +33,14 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the line away, so that something else can be said."""
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+            self._shown = False
 
     def advance(self, count: int) -> None:
         """Count more."""

@@ -171,6 +171,11 @@ class UploadSession:
 
     def wait_until_done(self) -> None:
         """Wait until all images are in the project. Raises when they are not."""
+        if self._pending:
+            raise BadRequestError(
+                f"{len(self._pending)} images have not been sent: there is nothing to wait for.",
+                hint="Add them in a with block; they are sent when the block ends.",
+            )
         operations = Operations(self._transport, self._project_id)
         for op_id in self.operation_ids:
             operations.wait_until_done(op_id)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from annotary import checksum, model, routes
-from annotary.client.operations import ENDED
+from annotary.client.operations import ENDED, Operations
 from annotary.client.transport import Transport
 from annotary.client.unpacking import fetch_zip
-from annotary.errors import BadRequestError, ImportFailedError, NotFoundError
+from annotary.errors import (
+    AnnotaryError,
+    BadRequestError,
+    ConflictError,
+    ImportFailedError,
+    NotFoundError,
+)
 
 _PER_CALL = 1000
 _POLL_SECONDS = 1.0
@@ -34,6 +42,7 @@ class ImportSession:
         self._names: set[str] = set()
         self._pending: list[tuple[model.ImportFile, bytes | Path]] = []
         self._found = created
+        self._started = False
         self.on_progress: Callable[[model.ImportSession], None] | None = None
 
     def __enter__(self) -> ImportSession:
@@ -46,7 +55,9 @@ class ImportSession:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            self._patch("FilesProcessed", "FailedReach")
+            # what went wrong in the block is the news, not that the server is gone, too
+            with suppress(AnnotaryError):
+                self._patch("FilesProcessed", "FailedReach")
             return
         if not self._names:
             self._patch("FilesProcessed", "FailedReach")
@@ -54,6 +65,7 @@ class ImportSession:
                 "The import session has no files.", hint="Call session.add_path(...) in the block."
             )
         self._send()
+        self._started = True
         self._patch("FilesInserted", "Reached")
         if not self._background:
             self.wait_until_done()
@@ -141,10 +153,14 @@ class ImportSession:
     def wait_until_done(self, timeout: float = 36_000.0) -> bool:
         """Wait until the import has ended; True when it was committed (or the dry run is done).
 
-        Raises :class:`~annotary.errors.ImportFailedError` when it was refused.
+        Raises :class:`~annotary.errors.ImportFailedError` when it was refused,
+        :class:`~annotary.errors.BadRequestError` when it was never started.
         """
-        import time
-
+        if not self._started and self._found.status.overview not in ENDED:
+            raise BadRequestError(
+                "The import session has not been started: there is nothing to wait for.",
+                hint="Add files in a with block; the import starts when the block ends.",
+            )
         end = time.monotonic() + timeout
         pause = 0.01
         longest = _LOCAL_POLL_SECONDS if self._transport.local else _POLL_SECONDS
@@ -156,11 +172,34 @@ class ImportSession:
                 break
             if time.monotonic() >= end:
                 return False
-            time.sleep(pause)
+            if found.op_id is not None:
+                self._transport.wait(self._project_id, found.op_id, pause)
+            else:
+                time.sleep(pause)
             pause = min(pause * 2, longest)
         if found.status.overview != "Finished":
             self._raise()
         return True
+
+    def cancel(self, timeout: float = 60.0) -> model.ImportSession:
+        """Ask the import to stop, and wait until it has; the answer says how it ended.
+
+        ``Cancelled``: nothing was imported. ``Finished``: it was too late, all is committed.
+        ``Running``: it has not ended after ``timeout`` seconds; it will.
+        """
+        end = time.monotonic() + timeout
+        found = self.refresh()
+        while found.status.overview not in ENDED and time.monotonic() < end:
+            # it may start, or end, at this very moment
+            with suppress(ConflictError):
+                if found.op_id is None:
+                    self._patch("FilesProcessed", "FailedReach")
+                else:
+                    Operations(self._transport, self._project_id).cancel(found.op_id)
+            if found.op_id is not None:
+                self._transport.wait(self._project_id, found.op_id, _POLL_SECONDS)
+            found = self.refresh()
+        return found
 
     def refresh(self) -> model.ImportSession:
         """The session as it is now."""
@@ -181,7 +220,12 @@ class ImportSession:
         """
         found = self._found.report or self.refresh().report
         if found is None:
-            raise BadRequestError("The import has not ended, or was aborted: there is no report.")
+            raise BadRequestError(
+                "The import has not ended, or was aborted: there is no report.",
+                hint=""
+                if self._started
+                else "Add files in a with block; the import starts when the block ends.",
+            )
         return found
 
     def get_logs(self) -> model.ImportSessionLog:

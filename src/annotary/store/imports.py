@@ -304,4 +304,5 @@ def describe(db: Database, project: ProjectKey, session: SessionRow) -> ImportSe
         create_date=session.created,
         update_date=session.updated,
         report=_report.decode(session.report) if session.report else None,
+        op_id=ids.show("op", session.operation) if session.operation else None,
     )
