@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from annotary.server import keys
@@ -39,8 +40,11 @@ serve(home, "127.0.0.1", int(port))
 class Server:
     """A running server: its address, its owner's key and its process."""
 
-    def __init__(self, home: Path, **settings: object) -> None:
+    def __init__(
+        self, home: Path, limits: Mapping[int, int] | None = None, **settings: object
+    ) -> None:
         self.home = home
+        self._limits = limits or {}
         self.port = 0
         store = Store(home)
         _, self.key = keys.create(store, "test", "owner")
@@ -59,6 +63,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=self._environment,
+            preexec_fn=self._limit,
             text=True,
         )
         assert self.process.stdout is not None
@@ -73,6 +78,10 @@ class Server:
         self._drain = threading.Thread(target=self.process.stdout.read, daemon=True)
         self._drain.start()
 
+    def _limit(self) -> None:
+        for what, most in self._limits.items():
+            resource.setrlimit(what, (most, most))
+
     def hold(self, records: int = 0) -> None:
         """Let every job go on up to so many records, and not end, until it is released."""
         written = self.home / "hold.new"
@@ -85,11 +94,7 @@ class Server:
 
     def make_key(self, role: str, project_id: str | None = None) -> str:
         """A further key."""
-        store = Store(self.home)
-        try:
-            return keys.create(store, role, role, project_id)[1]
-        finally:
-            store.close()
+        return make_key(self.home, role, project_id)
 
     def kill(self) -> None:
         """End the process at once, as a power cut would (its disk cache survives)."""
@@ -118,11 +123,19 @@ class Server:
         self._log.close()
 
 
+def make_key(home: Path, role: str, project_id: str | None = None) -> str:
+    """A key of a store, which may be served meanwhile."""
+    with closing(Store(home)) as store:
+        return keys.create(store, role, role, project_id)[1]
+
+
 @contextmanager
-def serving(home: Path, **settings: object) -> Iterator[Server]:
+def serving(
+    home: Path, limits: Mapping[int, int] | None = None, **settings: object
+) -> Iterator[Server]:
     """A server of a new store in ``home``, stopped at the end."""
     home.mkdir(parents=True, exist_ok=True)
-    server = Server(home, **settings)
+    server = Server(home, limits, **settings)
     try:
         yield server
     finally:

@@ -16,12 +16,16 @@
     ├── InternalServerError    500  our fault
     ├── ServiceUnavailableError 503 shutting down, busy or out of reach
     └── StoreError             500  the store cannot be opened or is damaged
+        └── StoreFullError     507  the disk that the store is on is full
 
 Every error has a ``code`` (its class name), an HTTP ``status``, a ``message`` and a ``hint``.
+Where the message names a place of this machine, ``outward`` says it without: that is what a
+server's callers read, and what is stored for them.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -33,10 +37,11 @@ class AnnotaryError(Exception):
 
     status: ClassVar[int] = 500
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", outward: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.outward = outward or message
 
     @property
     def code(self) -> str:
@@ -131,3 +136,34 @@ class StoreError(AnnotaryError):
     """The store cannot be opened, is of a newer version, or is damaged."""
 
     status = 500
+
+    def __init__(self, message: str, *, hint: str = "", outward: str = "") -> None:
+        super().__init__(message, hint=hint, outward=outward or "The store has failed.")
+
+
+class StoreFullError(StoreError):
+    """The disk that the store is on is full; what was being written is undone."""
+
+    status = 507
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "Make room on the disk, then try again: nothing of this was kept.",
+        outward: str = "The disk that the store is on is full.",
+    ) -> None:
+        super().__init__(message, hint=hint, outward=outward)
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the system refused to write because a disk, or a share of it, is full."""
+    return error.errno in _FULL
+
+
+def told(error: BaseException) -> str:
+    """What a stored message says of a failure: its text for callers, or its kind alone."""
+    return error.outward if isinstance(error, AnnotaryError) else f"{type(error).__name__}."

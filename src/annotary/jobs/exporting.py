@@ -10,7 +10,7 @@ import numpy as np
 
 from annotary import formats, ids, routes
 from annotary.batch import AnnotationBatch
-from annotary.errors import AnnotaryError
+from annotary.errors import told
 from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest
 from annotary.store import Store, assets, operations, tags
@@ -67,8 +67,7 @@ class ExportRun:
         except Cancelled:
             self._end("Cancelled by the caller; there is no file to download.", True)
         except BaseException as error:
-            detail = error.message if isinstance(error, AnnotaryError) else type(error).__name__
-            self._end(f"The export failed: {detail}", False)
+            self._end(f"The export failed: {told(error)}", False)
             raise
 
     def _end(self, message: str, cancelled: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from annotary import checksum, formats, routes
-from annotary.errors import AnnotaryError
+from annotary.errors import told
 from annotary.jobs.receiver import StoreImages, StoreReceiver
 from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ImportReport
@@ -57,8 +57,7 @@ class ImportRun:
         except Cancelled:
             self._end("Cancelled", "Cancelled; nothing was committed.")
         except BaseException as error:
-            detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
-            self._end("Errored", f"The import failed: {detail} Nothing was committed.")
+            self._end("Errored", f"The import failed: {told(error)} Nothing was committed.")
             raise
         else:
             forget_files(self._store, self._session.id)

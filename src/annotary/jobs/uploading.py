@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotary.errors import AnnotaryError
+from annotary.errors import told
 from annotary.jobs.run import HandedBack, Job
 from annotary.model import AssetUploadFile, NewAsset
 from annotary.store import Store, assets, operations, uploads
@@ -51,9 +51,8 @@ class UploadRun:
         except Exception as error:
             for key in keys:
                 self._store.blobs.delete(key)
-            detail = str(error) if isinstance(error, AnnotaryError) else type(error).__name__
             with self._store.write() as db:
-                operations.set_status(db, id_, "Errored", detail)
+                operations.set_status(db, id_, "Errored", told(error))
 
     def _take(self, key: str, file: AssetUploadFile, groups: Sequence[str]) -> NewAsset:
         blobs = self._store.blobs

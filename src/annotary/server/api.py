@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
 
+from annotary import ids
 from annotary.errors import (
     BadRequestError,
     NotFoundError,
@@ -17,8 +17,10 @@ from annotary.server.access import Access
 from annotary.server.http import Exchange, MethodNotAllowedError, Reply
 from annotary.server.idempotency import Repeat
 from annotary.server.links import BASE
+from annotary.server.pools import Pool
 from annotary.server.requests import Endpoint, Table
 from annotary.server.settings import Settings
+from annotary.server.shares import Shares
 from annotary.server.writing import Writer
 from annotary.service import Service
 from annotary.store.database import Database
@@ -37,9 +39,14 @@ class Api:
         self._access = access
         self._settings = settings
         self._table = Table()
-        self._readers = ThreadPoolExecutor(settings.read_threads, "annotary-read")
-        self._waiters = ThreadPoolExecutor(_WAITING_CALLS, "annotary-call")
-        self._writer = Writer(service.store, settings.busy_seconds)
+        busy = settings.busy_seconds
+        self._readers = Pool("read", settings.read_threads, busy)
+        # they wait for the work that they start, and for their turn to write
+        self._waiters = Pool("call", _WAITING_CALLS, 2 * busy + settings.patience_seconds)
+        self._writer = Writer(service.store, busy)
+        self._exports = Shares(
+            settings.exports_per_key, lambda operation: service.jobs.find(operation) is not None
+        )
         self._in_flight: dict[tuple[bytes, str], asyncio.Lock] = {}
 
     async def answer(self, exchange: Exchange) -> Reply:
@@ -74,35 +81,29 @@ class Api:
 
         return Reply(200, await self._run(route.way, call, repeat))
 
-    async def in_thread(self, work: Callable[[], Any]) -> Any:
-        """What ``work`` answers, done where it may wait."""
-        return await asyncio.get_running_loop().run_in_executor(self._waiters, work)
-
     def close(self) -> None:
         """Finish the calls that run."""
-        self._readers.shutdown()
-        self._waiters.shutdown()
+        self._readers.close()
+        self._waiters.close()
         self._writer.close()
 
     # --- inside -------------------------------------------------------------------------------
 
-    async def _run(self, way: str, call: Callable[..., bytes], repeat: Repeat | None) -> bytes:
-        loop = asyncio.get_running_loop()
+    async def _run(self, way: str, call: Callable[..., bytes], repeat: Repeat | None) -> Any:
         if way == "read":
-            return await loop.run_in_executor(self._readers, call)
+            return await self._readers.run(call)
         if way == "wait":
             if repeat is None:
-                return await loop.run_in_executor(self._waiters, call)
+                return await self._waiters.run(call)
             place = (repeat.caller, repeat.key)
             lock = self._in_flight.setdefault(place, asyncio.Lock())
             try:
                 async with lock:
-                    return await loop.run_in_executor(self._waiters, call)
+                    return await self._waiters.run(call)
             finally:
                 if not lock.locked():
                     self._in_flight.pop(place, None)
-        answer: bytes = await self._writer.write(call, alone=way == "alone")
-        return answer
+        return await self._writer.write(call, alone=way == "alone")
 
     def _call(
         self,
@@ -119,7 +120,12 @@ class Api:
             if earlier is not None:
                 return earlier
         try:
-            answer = self._service.call(endpoint.route, request)
+            if endpoint.route.name == "exports.create":
+                with self._exports.one_more(key.id) as became:
+                    answer = self._service.call(endpoint.route, request)
+                    became(ids.parse("op", answer.id))
+            else:
+                answer = self._service.call(endpoint.route, request)
         except OverflowError:
             raise BadRequestError(
                 "A number is too large.", hint="Whole numbers have 64 bits."

@@ -14,8 +14,8 @@ from starlette.responses import FileResponse
 from annotary.errors import (
     AnnotaryError,
     InternalServerError,
-    ServiceUnavailableError,
     StoreError,
+    StoreFullError,
 )
 from annotary.routes import Nothing
 from annotary.server import openapi
@@ -35,6 +35,7 @@ from annotary.server.http import (
 )
 from annotary.server.links import PREFIX, SignedLinks
 from annotary.server.metrics import Metrics, Requests, log
+from annotary.server.pools import Pool
 from annotary.server.settings import Settings
 from annotary.service import Service
 
@@ -59,7 +60,8 @@ class App:
         self._settings = settings
         self._access = Access(service.store, settings)
         self._api = Api(service, self._access, settings)
-        self._files = Files(service, links, self._api, settings)
+        self._files = Files(service, links, settings)
+        self._upkeep = Pool("upkeep", 1, None)
         self._metrics = Metrics()
         self._requests = Requests(settings.log_requests)
         self._started = started
@@ -136,13 +138,9 @@ class App:
 
     def _outward(self, error: AnnotaryError, request_id: bytes) -> AnnotaryError:
         """An error as callers may see it: without the names of this machine's folders."""
-        if isinstance(error, StoreError):
-            return _fault(request_id)
-        if str(self._service.store.home) in error.message:
-            return ServiceUnavailableError(
-                "The store is being written to by another process.", hint="Try again later."
-            )
-        return error
+        if isinstance(error, StoreFullError):
+            return error
+        return _fault(request_id) if isinstance(error, StoreError) else error
 
     async def _reply(self, exchange: Exchange) -> Reply | FileResponse:
         if exchange.path.startswith(PREFIX):
@@ -196,6 +194,8 @@ class App:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._service.jobs.hand_back, self._settings.grace_seconds)
         self._api.close()
+        self._files.close()
+        self._upkeep.close()
         self._service.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -203,7 +203,7 @@ class App:
         """Now and then, end what nobody will end and remove what nobody needs."""
         while True:
             try:
-                await self._api.in_thread(self._service.sweep)
+                await self._upkeep.run(self._service.sweep)
             except AnnotaryError:
                 log.exception("sweeping failed")
             await asyncio.sleep(_SWEEP_SECONDS)

@@ -20,9 +20,9 @@ from annotary.errors import (
     NotFoundError,
     PayloadTooLargeError,
 )
-from annotary.server.api import Api
 from annotary.server.http import Exchange, MethodNotAllowedError, Reply
 from annotary.server.links import PREFIX, Permit, SignedLinks
+from annotary.server.pools import Pool
 from annotary.server.settings import MIB, Settings
 from annotary.service import Service
 from annotary.syntax.image import read_header
@@ -31,6 +31,7 @@ _KEY = re.compile(
     r"((?:exports|rejects)/[0-9a-f]{32}\.zip|imports/[0-9a-f]{32}/\d+"
     r"|assets/[0-9a-f]{32}/[0-9a-f]{32}-\d+|parts/[0-9a-f]{32}/\d+)(?:/[^/]*)?$"
 )
+_THREADS = 8
 _SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; sandbox"),
@@ -40,11 +41,13 @@ _SAFE = [
 class Files:
     """What stands below ``/files/``. No key is needed: the address itself is the permit."""
 
-    def __init__(self, service: Service, links: SignedLinks, api: Api, settings: Settings) -> None:
+    def __init__(self, service: Service, links: SignedLinks, settings: Settings) -> None:
         self._service = service
         self._blobs = service.store.blobs
         self._links = links
-        self._api = api
+        self._downloads = Pool("download", _THREADS, settings.busy_seconds)
+        # the last file of a session waits for its turn to write
+        self._uploads = Pool("upload", _THREADS, 2 * settings.busy_seconds)
         self._most = settings.max_file_bytes
 
     async def answer(self, exchange: Exchange) -> Reply | FileResponse:
@@ -63,6 +66,11 @@ class Files:
         exchange.name = "files.get"
         return await self._get(key)
 
+    def close(self) -> None:
+        """Finish what runs."""
+        self._downloads.close()
+        self._uploads.close()
+
     # --- down ---------------------------------------------------------------------------------
 
     async def _get(self, key: str) -> FileResponse:
@@ -74,7 +82,7 @@ class Files:
             with self._blobs.local(key) as path:
                 return _media(path)
 
-        media = await self._api.in_thread(look)
+        media = await self._downloads.run(look)
         if media is None:
             raise NotFoundError("There is no such file any more.")
         name = key.rpartition("/")[2] if key.endswith(".zip") else None
@@ -97,18 +105,18 @@ class Files:
         announced = exchange.headers.get(b"content-length", b"")
         if announced.isdigit() and int(announced) != size:
             raise _wrong_size(int(announced), size)
-        here = await self._api.in_thread(lambda: self._blobs.size(permit.key) is not None)
+        here = await self._uploads.run(lambda: self._blobs.size(permit.key) is not None)
         if here:
             # a repeat, as after a lost answer; blobs are never written again
             await _check(exchange, permit)
         else:
-            if not await self._api.in_thread(lambda: self._awaited(permit.key)):
+            if not await self._uploads.run(lambda: self._awaited(permit.key)):
                 raise ConflictError(
                     "The session takes no more files.", hint="It has ended; create a new one."
                 )
             await self._store(exchange, permit)
         if permit.key.startswith("assets/"):
-            await self._api.in_thread(lambda: self._service.uploads.received(permit.key))
+            await self._uploads.run(lambda: self._service.uploads.received(permit.key))
         return Reply(200, b'{"received":true}')
 
     def _awaited(self, key: str) -> bool:
@@ -131,10 +139,9 @@ class Files:
             await _stream(exchange, sum_)
             sum_.verify()
         except BaseException as error:
-            try:
-                blob.__exit__(type(error), error, error.__traceback__)
-            finally:
-                raise error
+            # it may know better what is wrong, such as a disk that is full
+            blob.__exit__(type(error), error, error.__traceback__)
+            raise
         await loop.run_in_executor(None, blob.__exit__, None, None, None)
 
 

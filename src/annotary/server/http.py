@@ -96,7 +96,7 @@ class Exchange:
 
 def error_reply(error: AnnotaryError) -> Reply:
     """An error as it is sent: ``{code, message, hint}``."""
-    body = {"code": error.code, "message": error.message}
+    body = {"code": error.code, "message": error.outward}
     if error.hint:
         body["hint"] = error.hint
     headers: list[tuple[bytes, bytes]] = []

@@ -28,6 +28,20 @@ class Settings(msgspec.Struct, frozen=True):
     """The largest JSON body."""
     max_file_bytes: int = 16 * GIB
     """The largest file that can be uploaded."""
+    max_header_bytes: int = 64 * 1024
+    """The largest head of a request: its address and its headers."""
+    max_connections: int = 4096
+    """Connections at a time; fewer where the system allows fewer files."""
+    header_seconds: float = 20.0
+    """How long the head of a request may take to come."""
+    body_seconds: float = 30.0
+    """Within so long, a body must have come at ``min_body_rate`` at least."""
+    min_body_rate: float = 1024.0
+    """Bytes a second."""
+    send_seconds: float = 60.0
+    """How long a caller may take none of its answer."""
+    exports_per_key: int = 8
+    """Exports that may wait or run for one key."""
     rate_limit: float = 0.0
     """Requests a second that each key may make; 0: as many as it likes."""
     rate_burst: int = 100

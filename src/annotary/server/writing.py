@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from annotary.errors import ServiceUnavailableError
+from annotary.server.pools import too_long
 from annotary.store import Store
 from annotary.store.database import Database
 
@@ -41,7 +41,8 @@ class Writer:
         """What ``work`` answers, once it is durable.
 
         It gets the transaction that it is part of, or None with ``alone``: then it makes its
-        own. Raises :class:`ServiceUnavailableError` when others write for too long.
+        own. Raises :class:`annotary.errors.ServiceUnavailableError` when others, or this, write
+        for too long.
         """
         future: Future[Any] = Future()
         self._queue.put(_Write(work, future, alone))
@@ -49,12 +50,12 @@ class Writer:
         try:
             return await asyncio.wait_for(asyncio.shield(waiting), self._busy)
         except TimeoutError:
-            if not future.cancel():
-                return await waiting
-            raise ServiceUnavailableError(
-                "The store is being written to, and has been for a while.",
-                hint="An import may be running: see project.operations.list(). Try again later.",
-            ) from None
+            if future.cancel():
+                raise too_long(False) from None
+        try:  # it has begun: most that have end soon
+            return await asyncio.wait_for(waiting, self._busy)
+        except TimeoutError:
+            raise too_long(True) from None
 
     def close(self) -> None:
         """Finish what waits and end."""

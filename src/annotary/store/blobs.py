@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
+from annotary.errors import StoreFullError, is_full
+
 
 class Blobs(Protocol):
     """Where blobs are. Keys that leave the place raise ValueError."""
@@ -75,15 +77,19 @@ class FolderBlobs:
     @contextmanager
     def _create(self, key: str, durable: bool) -> Iterator[BinaryIO]:
         target = self._path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as file:
                 yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
             beside.replace(target)
+        except OSError as error:
+            if is_full(error):
+                raise StoreFullError(f"{target} cannot be written: {error.strerror}.") from error
+            raise
         finally:
             beside.unlink(missing_ok=True)
 

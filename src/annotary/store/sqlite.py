@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from annotary.errors import ServiceUnavailableError, StoreError
+from annotary.errors import ServiceUnavailableError, StoreError, StoreFullError
 from annotary.store import migrating
 from annotary.store.blobs import FolderBlobs
 from annotary.store.database import Database
@@ -36,7 +36,8 @@ class Store:
     def __init__(
         self, home: Path, *, serving: bool = False, busy_seconds: float = _BUSY_SECONDS
     ) -> None:
-        self.home = home
+        # a program may change its folder; connections are opened when threads need them
+        self.home = home = home.absolute()
         try:
             home.mkdir(parents=True, exist_ok=True)
             (home / "running").mkdir(exist_ok=True)
@@ -196,19 +197,24 @@ class Store:
         return found
 
     def _busy(self, who: str) -> ServiceUnavailableError:
+        text = "has been writing to {} for over {:.0f} s."
         return ServiceUnavailableError(
-            f"{who} has been writing to {self.path} for over {self._busy_seconds:.0f} s.",
+            f"{who} {text.format(self.path, self._busy_seconds)}",
             hint="Wait for it to finish, or run a server that all share: annotary serve.",
+            outward=f"{who} {text.format('the store', self._busy_seconds)}",
         )
 
     def _explain(self, error: sqlite3.Error) -> StoreError | ServiceUnavailableError:
-        text = str(error)
-        if "locked" in text or "busy" in text:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             return self._busy("Another process")
+        text = f"The store {self.path} answered: {error}."
+        if code == sqlite3.SQLITE_FULL:
+            return StoreFullError(text)
         hint = "Check free space, permissions and the disk."
-        if "not a database" in text or "malformed" in text:
+        if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
             hint = "The file is not an Annotary database, or it is damaged: restore a copy of it."
-        return StoreError(f"The store {self.path} answered: {text}.", hint=hint)
+        return StoreError(text, hint=hint)
 
     def _migrate(self) -> None:
         db = self._database()

@@ -64,7 +64,9 @@ def read_header(source: Path | bytes, name: str) -> ImageHeader:
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        reason = "it is not an image" if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = str(getattr(error, "strerror", None) or error)  # without the path
+        if isinstance(error, UnidentifiedImageError):
+            reason = "it is not an image"
         raise ValidationError(
             f"The size of {name} cannot be read: {reason}.",
             hint="Supported are the formats of Pillow (JPEG, PNG, TIFF, WebP, BMP, ...). Files of "
