@@ -6,23 +6,30 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+LIVING = """
+    (SELECT * FROM annotations WHERE seq NOT IN (SELECT seq FROM dead)
+     AND born NOT IN (SELECT no FROM changes WHERE state != 'published'))
+"""
+"""The annotations that are there to see."""
 CHECKS = {
-    "annotations miscounted by tag": """
+    "annotations miscounted by tag": f"""
         SELECT t.name, t.annotations, COUNT(n.seq) FROM tags t
-        LEFT JOIN annotations n ON n.tag = t.no GROUP BY t.no HAVING t.annotations != COUNT(n.seq)
+        LEFT JOIN {LIVING} n ON n.tag = t.no GROUP BY t.no HAVING t.annotations != COUNT(n.seq)
     """,
     "annotations missing from the index by asset": """
-        SELECT seq, asset FROM annotations EXCEPT SELECT seq, asset FROM asset_annotations
+        SELECT seq, asset FROM annotations
+        WHERE born NOT IN (SELECT no FROM changes WHERE state != 'published')
+        EXCEPT SELECT seq, asset FROM asset_annotations
     """,
     "index entries of no annotation": """
         SELECT seq, asset FROM asset_annotations EXCEPT SELECT seq, asset FROM annotations
     """,
-    "annotations of no asset of their project": """
-        SELECT n.seq FROM annotations n LEFT JOIN assets a ON a.no = n.asset
+    "annotations of no asset of their project": f"""
+        SELECT n.seq FROM {LIVING} n LEFT JOIN assets a ON a.no = n.asset
         AND a.project = n.project AND a.id = n.asset_id WHERE a.no IS NULL
     """,
-    "annotations of no tag of their project": """
-        SELECT n.seq FROM annotations n LEFT JOIN tags t ON t.no = n.tag
+    "annotations of no tag of their project": f"""
+        SELECT n.seq FROM {LIVING} n LEFT JOIN tags t ON t.no = n.tag
         AND t.project = n.project WHERE t.no IS NULL
     """,
     "groups of no asset": """
@@ -32,12 +39,23 @@ CHECKS = {
         SELECT grp FROM annotations WHERE grp IS NOT NULL GROUP BY grp
         HAVING COUNT(DISTINCT asset) > 1
     """,
+    "dead or former annotations that never were": """
+        SELECT seq FROM (SELECT seq FROM dead UNION SELECT seq FROM past)
+        EXCEPT SELECT seq FROM annotations
+    """,
+    "living versions of no change": f"""
+        SELECT born FROM {LIVING} WHERE born > 0 UNION SELECT born FROM assets WHERE born > 0
+        UNION SELECT born FROM tags WHERE born > 0 EXCEPT SELECT no FROM changes
+    """,
+    "annotations that no run of their change names": """
+        SELECT n.seq FROM annotations n WHERE n.born > 0
+        AND n.seq NOT IN (SELECT seq FROM past) AND NOT EXISTS
+        (SELECT 1 FROM runs r WHERE r.change = n.born AND n.seq BETWEEN r.first AND r.last)
+    """,
 }
-
-
 OF_PROJECTS = (
     "tags", "assets", "asset_groups", "annotations", "operations", "import_sessions",
-    "upload_sessions", "multipart_uploads",
+    "upload_sessions", "multipart_uploads", "changes", "versions", "snapshots",
 )  # fmt: skip
 """Tables whose rows belong to a project."""
 for _table in OF_PROJECTS:

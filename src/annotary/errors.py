@@ -11,6 +11,7 @@
     ├── ForbiddenError         403  the key may not do this
     ├── NotFoundError          404  no such thing
     ├── ConflictError          409  the thing is not in a state that allows this
+    ├── GoneError              410  it was there, and is forgotten for good
     ├── PayloadTooLargeError   413  a body, file or document is over its limit
     ├── TooManyRequestsError   429  over the rate limit
     ├── InternalServerError    500  our fault
@@ -106,6 +107,12 @@ class ConflictError(AnnotaryError):
     """The thing is not in a state that allows this."""
 
     status = 409
+
+
+class GoneError(AnnotaryError):
+    """It was there once, and is forgotten for good."""
+
+    status = 410
 
 
 class PayloadTooLargeError(AnnotaryError):

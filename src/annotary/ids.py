@@ -121,21 +121,54 @@ _WORDS = {
 }
 
 
-def write_cursor(direction: str, position: bytes) -> str:
-    """An opaque cursor: ``n``ext or ``p``rev of a position in a list's order."""
-    return base64.urlsafe_b64encode(direction.encode() + position).decode().rstrip("=")
+def write_cursor(direction: str, position: bytes, state: Sequence[int] = ()) -> str:
+    """An opaque cursor: ``n``ext or ``p``rev of a position in a list's order.
+
+    ``state`` are the whole numbers that say which state of the project is walked through.
+    """
+    numbers = b"".join(_varint(number) for number in state)
+    raw = direction.encode() + position + numbers
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def read_cursor(text: str) -> tuple[str, bytes]:
-    """The direction and position of a cursor. Raises :class:`BadRequestError`."""
+def _varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; the highest bit says that more follow."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _varints(raw: bytes) -> list[int]:
+    found, number, shift = [], 0, 0
+    for byte in raw:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            found.append(number)
+            number = shift = 0
+    if shift or any(each >= 1 << 63 for each in found):
+        raise ValueError("not whole numbers")
+    return found
+
+
+def read_cursor(text: str) -> tuple[str, bytes, list[int]]:
+    """Direction, position and state of a cursor. Raises :class:`BadRequestError`."""
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         raw = b""
     direction = raw[:1].decode("latin-1")
-    if direction not in {"n", "p"} or len(raw) != 17:
+    state: list[int] | None
+    try:
+        state = _varints(raw[17:])
+    except ValueError:
+        state = None
+    if direction not in {"n", "p"} or len(raw) < 17 or state is None:
         raise BadRequestError(
             f"{text!r} is not a page cursor.",
             hint="Use next_page or prev_page of an earlier answer, or leave it out.",
         )
-    return direction, raw[1:]
+    return direction, raw[1:17], state

@@ -22,6 +22,7 @@ from annotary.problems import Problem
 from annotary.reading import folders
 from annotary.reading.file import FileReading
 from annotary.reading.log import ProblemLog
+from annotary.reading.policy import FileOutcome, refuse, settle
 from annotary.reading.session import Reading
 from annotary.syntax.source import SourceFile
 from annotary.writing.exporting import ExportTag, Origin, export
@@ -123,8 +124,7 @@ class Conversion:
         self.matches: list[ImageMatch] = reading.matches
         self.refused = on_error == "reject_session" and self.log.errors > 0
         if self.refused:
-            for report in self.reports:
-                report.rejected, report.committed = report.records - report.skipped, 0
+            refuse(self.reports)
 
     @property
     def problems(self) -> Iterator[Problem]:
@@ -173,16 +173,17 @@ class _SpoolReceiver:
         self._keep = keep
         self._progress = progress
         self._held: list[AnnotationBatch] = []
-        self._good = 0
+        self._good = self._rows = 0
 
     def begin_file(self, file: FileReading) -> None:
-        self._good = 0
+        self._good = self._rows = 0
         self._held = []
         self._map = np.zeros(0, np.int32)
 
     def receive(self, file: FileReading, batch: AnnotationBatch) -> None:
         objects = len(batch.objects()) - 1
         self._good += objects
+        self._rows += len(batch)
         if self._keep:
             self._number(file)
             batch.tag = self._map[batch.tag]
@@ -195,19 +196,9 @@ class _SpoolReceiver:
             self._progress(objects)
 
     def end_file(self, file: FileReading) -> None:
-        report = file.report
-        faulty = file.faulty + sum(file.refused.values()) + file.rows.rejected
-        assert self._good + faulty + file.rows.skipped == report.records
-        report.skipped = file.rows.skipped
-        report.annotations = report.committed = self._good
-        broken = faulty or file.broken or file.session.log.errors > file.errors_before
-        if self._on_error == "reject_file" and broken:
-            report.committed, report.rejected = 0, self._good + faulty
-        elif self._on_error == "skip":
-            report.skipped += faulty
-        else:
-            report.rejected = faulty
-        if self._on_error == "reject_file" and not broken:
+        outcome = FileOutcome.of(file, self._good)
+        kept = settle(file.report, outcome, self._on_error, self._rows)
+        if kept:
             for batch in self._held:
                 self.spool.add(batch)
         self._held = []

@@ -97,6 +97,7 @@ class StoreOrigin:
         self._store = store
         self._db = db
         self.project = project.hex
+        self._state = project.state
         listing = assets.listing(db, project)
         self._numbers = [each[0] for each in listing]
         self._files = [(each[5], each[6]) for each in listing]
@@ -115,7 +116,9 @@ class StoreOrigin:
 
     def scan(self, images: Sequence[int]) -> Iterator[AnnotationBatch]:
         """Annotations of the images, in their order."""
-        return stored.scan(self._db, [self._numbers[i] for i in images], self._tags)
+        return stored.scan(
+            self._db, [self._numbers[i] for i in images], self._tags, state=self._state
+        )
 
     def read_image(self, image: int) -> bytes | None:
         """The bytes of an image's file, where the store has it or knows its path."""

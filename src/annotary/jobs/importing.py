@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,18 @@ from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ImportReport
 from annotary.problems import Problem
 from annotary.reading.session import Reading
-from annotary.store import Store, imports, operations, tags
+from annotary.store import Store, changes, imports, operations, tags
+from annotary.store.arriving import Arriving, sweep
 from annotary.store.attributes import AttributeBook
 from annotary.store.blobs import import_folder, rejects_key
 from annotary.store.database import Database
 from annotary.store.operations import OperationRow
+from annotary.store.projects import ProjectKey
 from annotary.syntax.source import SourceFile
 from annotary.writing.output import ZipOutput
 
-
-class _NothingKeptError(Exception):
-    """The transaction is undone on purpose."""
+_LOOK_SECONDS = 0.05
+"""How often an import looks whether the one before it has ended."""
 
 
 class ImportRun:
@@ -69,35 +71,62 @@ class ImportRun:
 
     def _commit(self, sources: Sequence[SourceFile], missing: Sequence[Problem], job: Job) -> None:
         options = self._options
-        reading: Reading | None = None
-        with suppress(_NothingKeptError), self._store.write() as db, self._rejects() as rejects:
-            project = operations.project_of(db, self._operation)
-            book = AttributeBook(tags.all_of(db, project))
-            receiver = StoreReceiver(db, project, options, job, book)
-            reading = Reading(
-                StoreImages(db, project, options.create_assets, receiver),
-                receiver,
-                project_tags=[tag.name for tag in tags.all_of(db, project)],
-                check_attributes=book.check,
-                rejects=rejects,
-            )
-            bad = {problem.file for problem in missing}
-            for problem in missing:
-                reading.log.add(problem)
-            chosen = formats.get(options.format) if options.format else None
-            reading.read([s for s in sources if s.name not in bad], chosen)
-            receiver.finish()
-            report = receiver.report(reading)
-            refused = reading.log.errors > 0 and options.on_error == "reject_session"
-            if refused or options.dry_run:
-                raise _NothingKeptError
-            self._finish(db, reading, report, refused)
-        assert reading is not None
-        if refused or options.dry_run:
+        arriving = Arriving(self._store, *self._begin(job))
+        try:
+            with self._rejects() as rejects:
+                book = AttributeBook(tags.all_of(arriving.db, arriving.project))
+                receiver = StoreReceiver(arriving, options, job, book)
+                reading = Reading(
+                    StoreImages(arriving, options.create_assets, receiver),
+                    receiver,
+                    project_tags=[t.name for t in tags.all_of(arriving.db, arriving.project)],
+                    check_attributes=book.check,
+                    rejects=rejects,
+                )
+                bad = {problem.file for problem in missing}
+                for problem in missing:
+                    reading.log.add(problem)
+                arriving.cut()
+                chosen = formats.get(options.format) if options.format else None
+                reading.read([s for s in sources if s.name not in bad], chosen)
+                report = receiver.report(reading)
+                refused = reading.log.errors > 0 and options.on_error == "reject_session"
+                kept = not refused and not options.dry_run
+                if kept:
+                    arriving.settle()
+                arriving.cut()
+                job.advance(0)
+                with self._store.write() as db:
+                    operations.project_of(db, self._operation)
+                    if kept:
+                        receiver.publish(db, report)
+                    else:
+                        changes.abandon(db, arriving.no)
+                    self._finish(db, reading, report, refused)
+            reading.log.close()
+        except BaseException as error:
+            arriving.drop(error)
             with self._store.write() as db:
-                operations.project_of(db, self._operation)
-                self._finish(db, reading, report, refused)
-        reading.log.close()
+                changes.abandon(db, arriving.no)
+            raise
+        finally:
+            sweep(self._store)
+
+    def _begin(self, job: Job) -> tuple[ProjectKey, int]:
+        """Open the change, once no other import of the project is open."""
+        while True:
+            with self._store.write() as db:
+                project = operations.project_of(db, self._operation)
+                other = changes.open_one(db, project)
+                if other is None:
+                    made = changes.begin(
+                        db, project, "import", self._operation.id, self._store.owner
+                    )
+                    return project, made.no
+            if other.owner is not None and self._store.is_dead(other.owner):
+                sweep(self._store)
+            job.advance(0)
+            time.sleep(_LOOK_SECONDS)
 
     def _finish(self, db: Database, reading: Reading, report: ImportReport, refused: bool) -> None:
         imports.add_logs(db, self._session, reading.log)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,43 +14,48 @@ from annotary.jobs.run import Job
 from annotary.matching import Candidate, Match
 from annotary.model import ImportReport, NewAsset, Skeleton
 from annotary.reading.file import FileReading
+from annotary.reading.policy import FileOutcome, refuse, settle
 from annotary.reading.session import Reading
-from annotary.store import assets, tags
-from annotary.store.annotations import Inserter
+from annotary.store import assets, changes, tags
+from annotary.store.arriving import Arriving
 from annotary.store.attributes import AttributeBook
+from annotary.store.changes import Change
 from annotary.store.database import Database
-from annotary.store.projects import ProjectKey
 
 _SUGGEST_FROM = 5000
+_LARGE_FILE = 1024 * 1024
+"""While such a file is read, others may write."""
 
 
-class _Undone(Exception):
-    """A file is taken back."""
+class _Numbers(NamedTuple):
+    """What a file says of its classes: their numbers in its family of formats, and skeletons."""
+
+    space: str
+    names: Sequence[str]
+    numbers: Sequence[int | None]
+    skeletons: dict[str, tuple[list[str], list[tuple[int, int]]]]
 
 
 class StoreReceiver:
-    """Takes checked rows into the store's transaction, file by file, and keeps the counts."""
+    """Takes checked rows into an import's open change, file by file, and keeps the counts.
+
+    Tags exist once the change is published: until then their numbers are reserved.
+    """
 
     def __init__(
-        self,
-        db: Database,
-        project: ProjectKey,
-        options: routes.ImportOptions,
-        job: Job,
-        book: AttributeBook,
+        self, arriving: Arriving, options: routes.ImportOptions, job: Job, book: AttributeBook
     ) -> None:
-        self._db = db
+        self._arriving = arriving
         self._book = book
         self._learnt_before = book.state()
-        self._project = project
         self._options = options
         self._job = job
-        self._inserter = Inserter(db, project)
-        self._tags: dict[str, int] = {tag.name: tag.no for tag in tags.all_of(db, project)}
+        known = tags.all_of(arriving.db, arriving.project)
+        self._tags: dict[str, int] = {tag.name: tag.no for tag in known}
         self._good = 0
         self._rows = 0
-        self._saved: Any = None
-        self._kept_numbers: Any = None
+        self._mark: Any = None
+        self._numbers: list[_Numbers] = []
         self.tags_created: list[str] = []
         self.assets_created = 0
         self._assets_before = 0
@@ -60,17 +64,19 @@ class StoreReceiver:
         self.faulty = 0
 
     def begin_file(self, file: FileReading) -> None:
-        """A file starts; with ``reject_file`` all it does can be undone."""
+        """A file starts; with ``reject_file`` all it does can be taken back."""
         self._good = self._rows = 0
         self._map = np.zeros(0, np.int32)
+        try:
+            self._large = file.source.raw_size > _LARGE_FILE
+        except OSError:  # it is told of when it is read
+            self._large = True
         if self._options.on_error == "reject_file":
-            self._inserter.settle()
-            self._saved = self._inserter.state()
+            self._mark = self._arriving.mark()
             self._learnt_before = self._book.state()
             self._assets_before = self.assets_created
             self._tags_before = len(self.tags_created)
-            self._part = self._db.part()
-            self._part.__enter__()
+        self._arriving.breathe(now=self._large)
 
     def receive(self, file: FileReading, batch: AnnotationBatch) -> None:
         """Insert good rows; where the session is lost already, only count them."""
@@ -80,58 +86,62 @@ class StoreReceiver:
         if not self.refused:
             self._number_tags(file)
             batch.tag = self._map[batch.tag]
-            self._inserter.add(batch)
+            self._arriving.insert(batch)
             if self._options.on_error == "reject_session" and file.session.log.errors:
                 self.refused = True
         self._job.advance(objects)
+        self._arriving.breathe(now=self._large)
 
     def end_file(self, file: FileReading) -> None:
         """A file has ended: settle its counts by the session's policy."""
-        report, log = file.report, file.session.log
-        refused = sum(file.refused.values())
-        faulty = file.faulty + refused + file.rows.rejected
-        self.faulty += faulty
-        report.skipped = file.rows.skipped
-        if self._good + faulty + file.rows.skipped != report.records:
-            raise InternalServerError(
-                f"Records of {report.file} are not all accounted for: {report.records} read, "
-                f"{self._good} good, {faulty} faulty, {file.rows.skipped} skipped."
-            )
-        policy = self._options.on_error
-        broken = faulty > 0 or file.broken or log.errors > file.errors_before
-        if policy == "reject_session":
-            report.committed, report.rejected = self._good, faulty
-            self.refused = self.refused or log.errors > 0
-        elif policy == "reject_file" and broken:
-            report.committed, report.rejected = 0, self._good + faulty
-            self._rows = 0
+        outcome = FileOutcome.of(file, self._good)
+        self.faulty += outcome.faulty
+        kept = settle(file.report, outcome, self._options.on_error, self._rows)
+        if self._options.on_error == "reject_session":
+            self.refused = self.refused or file.session.log.errors > 0
+        if not kept:
             self._undo_file()
-        else:
-            report.committed = self._good
-            report.skipped += faulty
-        report.annotations = self._rows
-        if not self.refused and not (policy == "reject_file" and broken):
+        elif not self.refused:
             self._number_tags(file)
             self._keep_class_numbers(file)
-            if policy == "reject_file":
-                self._part.__exit__(None, None, None)
+        self._arriving.end_file()
+        self._arriving.breathe()
 
-    def finish(self) -> None:
-        """Bring counts, the index by asset and ontologies up to date."""
-        tags.count(self._db, self._inserter.finish())
-        for tag in tags.all_of(self._db, self._project):
+    def publish(self, db: Database, report: ImportReport) -> None:
+        """Let everybody see what came in, with its tags, their counts and ontologies."""
+        change = self._arriving.publish(db)
+        project = change.project
+        present = {tag.name: tag.no for tag in tags.all_of(db, project)}
+        created = set(self.tags_created)
+        for name, no in self._tags.items():
+            if name in present and present[name] == no:
+                continue
+            used = change.by_tag.get(no, 0)
+            if name in present:
+                # somebody has made it, or merged it, meanwhile
+                self._arriving.retag(db, no, present[name])
+                change.by_tag[present[name]] += change.by_tag.pop(no, 0)
+            elif used or name in created:
+                tags.create(db, project, name, born=change.no, no=no)
+                change.count("tags", "added")
+        for each in self._numbers:
+            _set_class_numbers(change, each)
+        for tag in tags.all_of(db, project):
             learnt = self._book.learnt(tag)
             if learnt is not None:
-                tags.set_ontology(self._db, tag, learnt)
+                change.edit("tag", tag.no)
+                tags.set_ontology(db, tag, learnt)
+        if self._arriving.count != report.annotations:
+            raise InternalServerError(
+                f"{self._arriving.count} annotations were inserted, {report.annotations} reported."
+            )
+        changes.publish(change)
 
     def report(self, reading: Reading) -> ImportReport:
-        """The whole session's report, checked against what was inserted."""
-        policy = self._options.on_error
-        refuse = policy == "reject_session" and reading.log.errors > 0
-        for file in reading.reports:
-            if refuse:
-                file.rejected = file.records - file.skipped
-                file.committed = file.annotations = 0
+        """The whole session's report."""
+        refused = self._options.on_error == "reject_session" and reading.log.errors > 0
+        if refused:
+            refuse(reading.reports)
         report = ImportReport(
             records=sum(f.records for f in reading.reports),
             committed=sum(f.committed for f in reading.reports),
@@ -141,8 +151,8 @@ class StoreReceiver:
             annotations=sum(f.annotations for f in reading.reports),
             images=sum(f.images for f in reading.reports),
             dry_run=self._options.dry_run,
-            tags_created=[] if refuse else self.tags_created,
-            assets_created=0 if refuse else self.assets_created,
+            tags_created=[] if refused else self.tags_created,
+            assets_created=0 if refused else self.assets_created,
             errors=reading.log.errors,
             warnings=reading.log.warnings,
             files=reading.reports,
@@ -150,10 +160,6 @@ class StoreReceiver:
         )
         if report.records != report.committed + report.skipped + report.rejected:
             raise InternalServerError(f"Records are not all accounted for: {report}.")
-        if not refuse and self._inserter.count != report.annotations:
-            raise InternalServerError(
-                f"{self._inserter.count} annotations were inserted, {report.annotations} reported."
-            )
         return report
 
     # --- inside -----------------------------------------------------------------------------
@@ -164,56 +170,57 @@ class StoreReceiver:
         if known == len(names):
             return
         # objects of a class without a name are faults; none of them comes here
-        new = [name for name in names[known:] if name not in self._tags and name.strip()]
-        for name in new:
-            self._tags[name] = tags.create(self._db, self._project, name)
-        self.tags_created += new
+        new = [n for n in dict.fromkeys(names[known:]) if n not in self._tags and n.strip()]
+        if new:
+            first = self._arriving.db.reserve("tags", len(new))
+            self._tags.update(zip(new, range(first, first + len(new)), strict=True))
+            self.tags_created += new
         more = np.array([self._tags.get(name, 0) for name in names[known:]], np.int32)
         self._map = np.concatenate([self._map, more])
 
     def _keep_class_numbers(self, file: FileReading) -> None:
-        """Remember the source's class numbers and skeletons, the first of each family."""
+        """Remember the source's class numbers and skeletons."""
         rows = file.rows
         numbered = rows.id_space and any(number is not None for number in rows.tag_ids)
         if not numbered and not rows.skeletons:
             return
         # a session may have 100,000 files that all share one class list
-        seen = (rows.id_space, rows.tag_names, rows.tag_ids, rows.skeletons)
-        if seen == self._kept_numbers:
-            return
-        self._kept_numbers = seen
-        stored = {tag.name: tag for tag in tags.all_of(self._db, self._project)}
-        taken = {tag.numbers.get(rows.id_space) for tag in stored.values()}
-        for name, number in zip(rows.tag_names, rows.tag_ids, strict=True):
-            tag = stored.get(name)
-            if tag is None:
-                continue
-            if number is not None and rows.id_space not in tag.numbers and number not in taken:
-                tags.set_numbers(self._db, tag.no, tag.numbers | {rows.id_space: number})
-        for name, (keypoints, edges) in rows.skeletons.items():
-            tag = stored.get(name)
-            if tag is not None and tag.skeleton is None:
-                tags.set_skeleton(self._db, tag.no, Skeleton(keypoints=keypoints, edges=edges))
+        seen = _Numbers(rows.id_space, rows.tag_names, rows.tag_ids, rows.skeletons)
+        if not self._numbers or seen != self._numbers[-1]:
+            self._numbers.append(seen)
 
     def _undo_file(self) -> None:
-        with suppress(_Undone):
-            self._part.__exit__(_Undone, undone := _Undone(), undone.__traceback__)
-        self._inserter.restore(self._saved)
+        self._arriving.back_to(self._mark)
         self._book.restore(self._learnt_before)
-        self._kept_numbers = None
         self.assets_created = self._assets_before
+        for name in self.tags_created[self._tags_before :]:
+            del self._tags[name]
         del self.tags_created[self._tags_before :]
-        self._tags = {tag.name: tag.no for tag in tags.all_of(self._db, self._project)}
+
+
+def _set_class_numbers(change: Change, seen: _Numbers) -> None:
+    """Give tags the first class number of each family, and the first skeleton."""
+    stored = {tag.name: tag for tag in tags.all_of(change.db, change.project)}
+    taken = {tag.numbers.get(seen.space) for tag in stored.values()}
+    for name, number in zip(seen.names, seen.numbers, strict=True):
+        tag = stored.get(name)
+        if tag is None or number is None or seen.space in tag.numbers or number in taken:
+            continue
+        change.edit("tag", tag.no)
+        tags.set_numbers(change.db, tag.no, tag.numbers | {seen.space: number})
+    for name, (keypoints, edges) in seen.skeletons.items():
+        tag = stored.get(name)
+        if tag is not None and tag.skeleton is None:
+            change.edit("tag", tag.no)
+            tags.set_skeleton(change.db, tag.no, Skeleton(keypoints=keypoints, edges=edges))
 
 
 class StoreImages:
     """The project's assets, and with ``create_assets`` those that a file brings along."""
 
-    def __init__(
-        self, db: Database, project: ProjectKey, create: bool, receiver: StoreReceiver
-    ) -> None:
-        self._db = db
-        self._project = project
+    def __init__(self, arriving: Arriving, create: bool, receiver: StoreReceiver) -> None:
+        self._arriving = arriving
+        self._project = arriving.project
         self._create = create
         self._receiver = receiver
         self._names: list[str] | None = None
@@ -221,14 +228,15 @@ class StoreImages:
 
     def resolve(self, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[Match]:
         """Match names to assets; see ``annotary.matching``."""
-        exact = assets.by_filename(self._db, self._project, names)
+        db = self._arriving.db
+        exact = assets.by_filename(db, self._project, names)
         found: list[Match | None] = [
             Match(exact[name], "exact") if name in exact else None for name in names
         ]
         open_ = [i for i, match in enumerate(found) if match is None]
         if open_:
             wanted = {i: matching.keys(names[i]) for i in open_}
-            pools = assets.by_key(self._db, self._project, sorted(set().union(*wanted.values())))
+            pools = assets.by_key(db, self._project, sorted(set().union(*wanted.values())))
             for i in open_:
                 pool = {c.asset: c for key in wanted[i] for c in pools.get(key, ())}
                 usable = self._apart(names[i], pool.values()) if self._made else pool.values()
@@ -236,6 +244,7 @@ class StoreImages:
                 found[i] = match
             if self._create:
                 self._add([i for i in open_ if _is_new(found[i])], names, sizes, found)
+        self._arriving.breathe()
         return [match or Match(None) for match in found]
 
     def _apart(self, name: str, pool: Iterable[Candidate]) -> list[Candidate]:
@@ -261,7 +270,7 @@ class StoreImages:
             NewAsset(filename=name, width=max(sizes[i][0], 0), height=max(sizes[i][1], 0))
             for name, i in first.items()
         ]
-        numbers = assets.insert(self._db, self._project, items)
+        numbers = self._arriving.add_assets(items)
         made = {
             item.filename: Candidate(no, item.filename, item.width, item.height)
             for no, item in zip(numbers, items, strict=True)
@@ -274,7 +283,7 @@ class StoreImages:
     def suggest(self, name: str) -> str:
         """Near names, or what to do when there is none."""
         if self._names is None:
-            self._names = assets.some_filenames(self._db, self._project, _SUGGEST_FROM)
+            self._names = assets.some_filenames(self._arriving.db, self._project, _SUGGEST_FROM)
         if not self._names:
             return (
                 "The project has no images yet: upload or register them first, or import with "

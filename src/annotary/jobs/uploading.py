@@ -8,7 +8,7 @@ from pathlib import Path
 from annotary.errors import told
 from annotary.jobs.run import HandedBack, Job
 from annotary.model import AssetUploadFile, NewAsset
-from annotary.store import Store, assets, operations, uploads
+from annotary.store import Store, assets, changes, operations, uploads
 from annotary.store.blobs import asset_key
 from annotary.store.operations import OperationRow
 from annotary.syntax.image import read_header
@@ -40,9 +40,10 @@ class UploadRun:
                 new.append(self._take(key, file, body.groups))
                 job.advance(1)
             with self._store.write() as db:
-                operations.project_of(db, self._operation)
+                project = operations.project_of(db, self._operation)
                 assets.refuse_taken(db, project, [each.filename for each in new])
-                assets.insert(db, project, new, blobs=keys)
+                with changes.change(db, project, "add_assets") as change:
+                    change.add_assets(new, keys)
                 message = f"{len(new)} assets uploaded."
                 operations.set_progress(db, id_, len(new), len(new))
                 operations.set_status(db, id_, "Finished", message)

@@ -20,11 +20,12 @@ from annotary.model import (
 )
 from annotary.processes.without_gc import no_collection
 from annotary.service import bounds
-from annotary.service.noun import ServicePart, clamp_limit
+from annotary.service.noun import ServicePart, Walk
 from annotary.store import annotations as stored
-from annotary.store import assets, operations, tags
-from annotary.store.annotations import AnnotationRow, Inserter
+from annotary.store import assets, edits, operations, tags
+from annotary.store.annotations import AnnotationRow
 from annotary.store.attributes import public_values, values_by_name
+from annotary.store.changes import Change
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 from annotary.store.tags import TagRow
@@ -38,29 +39,21 @@ class AnnotationService(ServicePart):
     def list(self, request: routes.ListAnnotations) -> PaginationResponse[Annotation]:
         """A page in the order of ids, of all assets or of those given (by id or file name).
 
-        The cursor is a place between ids: whatever is inserted or deleted meanwhile, no
-        annotation that stays is skipped or repeated.
+        All pages of a walk show the state that the first one has shown.
         """
-        limit = clamp_limit(request.limit)
-        direction, after = ids.read_cursor(request.page) if request.page else ("n", b"")
         with self.store.read() as db:
-            project = self.project(db, request.project_id)
+            walk = Walk(self.project(db, request.project_id), request.limit, request.page)
+            project = walk.project
             numbers = None
             if request.asset_id:
                 numbers = [self.asset(db, project, each).no for each in request.asset_id]
-            found = stored.page(
-                db, project, limit=limit + 1, direction=direction, after=after, assets=numbers
-            )
+            found = stored.page(db, project, assets=numbers, **walk.ask())
             known = {tag.no: tag for tag in tags.all_of(db, project)}
-        more = len(found) > limit
-        if more:
-            found = found[1:] if direction == "p" else found[:limit]
-        forward = more if direction == "n" else True
-        backward = more if direction == "p" else bool(after)
+        shown, next_page, prev_page = walk.show(found)
         return PaginationResponse(
-            next_page=ids.write_cursor("n", found[-1].id) if found and forward else None,
-            prev_page=ids.write_cursor("p", found[0].id) if found and backward else None,
-            data=public(project, found, known, request.include_attributes),
+            next_page=next_page,
+            prev_page=prev_page,
+            data=public(project, shown, known, request.include_attributes),
         )
 
     def get(self, request: routes.AnnotationRef) -> Annotation:
@@ -73,70 +66,65 @@ class AnnotationService(ServicePart):
 
     def create(self, request: routes.CreateAnnotation) -> Annotation:
         """Create one annotation."""
-        with self.store.write() as db:
-            return self._create(db, self.project(db, request.project_id), [request.body])[0]
+        return self._create(request.project_id, [request.body])[0]
 
     def create_many(self, request: routes.CreateAnnotations) -> Sequence[Annotation]:
         """Create annotations: all of them, or none."""
-        with self.store.write() as db:
-            return self._create(db, self.project(db, request.project_id), request.body)
+        return self._create(request.project_id, request.body)
 
     def update(self, request: routes.UpdateAnnotation) -> Annotation:
         """Change an annotation; what is not given stays."""
-        changes = request.body
+        new = request.body
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            found = self._find(db, project, request.annotation_id)
-            known = {tag.no: tag for tag in tags.all_of(db, project)}
-            tag = known[found.tag]
-            if changes.tag is not _UNSET:
-                (number,), _ = tags.ensure(db, project, [changes.tag])
-                known = {each.no: each for each in tags.all_of(db, project)}
-                tag = known[number]
-            extra = found.extra or Extra()
-            geometry = found.geometry
-            if changes.bound is not _UNSET:
-                _, width, height = assets.places_of(db, project, [found.asset_id])[found.asset_id]
-                kind, values, mask = bounds.parse(
-                    KIND_NAMES[found.kind], changes.bound, width, height
+            with self.change(db, project, "update") as change:
+                found = self._find(db, project, request.annotation_id)
+                named = change.ensure_tags([] if new.tag is _UNSET else [new.tag])
+                known = {tag.no: tag for tag in named.values()}
+                tag = known[found.tag] if new.tag is _UNSET else named[new.tag]
+                extra = found.extra or Extra()
+                geometry = found.geometry
+                if new.bound is not _UNSET:
+                    places = assets.places_of(db, project, [found.asset_id])
+                    _, width, height = places[found.asset_id]
+                    kind, values, mask = bounds.parse(
+                        KIND_NAMES[found.kind], new.bound, width, height
+                    )
+                    bounds.check_values(kind, values, mask, width, height)
+                    geometry = values.astype("<f8").tobytes() if len(values) else None
+                    extra.mask = mask
+                if new.attributes is not _UNSET:
+                    extra.attributes = values_by_name(tag, new.attributes)
+                if new.properties is not _UNSET:
+                    extra.properties = new.properties
+                if new.frame is not _UNSET:
+                    extra.frame = new.frame
+                group = found.group
+                if new.group is not _UNSET:
+                    group = _join(change, new.group, found.asset)
+                edits.update(
+                    change,
+                    found,
+                    tag=tag.no,
+                    geometry=geometry,
+                    hole=found.hole if new.hole is _UNSET else int(new.hole),
+                    group=group,
+                    extra=extra,
                 )
-                bounds.check_values(kind, values, mask, width, height)
-                geometry = values.astype("<f8").tobytes() if len(values) else None
-                extra.mask = mask
-            if changes.attributes is not _UNSET:
-                extra.attributes = values_by_name(tag, changes.attributes)
-            if changes.properties is not _UNSET:
-                extra.properties = changes.properties
-            if changes.frame is not _UNSET:
-                extra.frame = changes.frame
-            group = found.group
-            if changes.group is not _UNSET:
-                group = _join(db, project, changes.group, found.asset)
-            stored.update(
-                db,
-                found,
-                tag=tag.no,
-                geometry=geometry,
-                hole=found.hole if changes.hole is _UNSET else int(changes.hole),
-                group=group,
-                extra=extra,
-            )
-            if tag.no != found.tag:
-                tags.count(db, {found.tag: -1, tag.no: 1})
             changed = self._find(db, project, request.annotation_id)
         return public(project, [changed], known, with_attributes=True)[0]
 
     def delete(self, request: routes.AnnotationRef) -> DeleteResponse:
-        """Remove one annotation for good."""
+        """Delete one annotation."""
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             found = self._find(db, project, request.annotation_id)
-            _, _, counts = stored.delete(db, project, [found.id])
-            tags.count(db, counts)
+            with self.change(db, project, "delete") as change:
+                edits.delete(change, [found.id])
         return DeleteResponse(deleted=True, id=ids.show("annot", found.id))
 
     def delete_many(self, request: routes.DeleteAnnotations) -> DeleteManyResponse:
-        """Remove annotations for good, all at once; ids that are not there are answered.
+        """Delete annotations, all at once; ids that are not there are answered.
 
         The deletion is an operation: after a crash it says whether it was done.
         """
@@ -152,8 +140,9 @@ class AnnotationService(ServicePart):
             operation = operations.create(db, project, operations.DELETE, self.store.owner)
         try:
             with self.store.write() as db:
-                removed, unknown, counts = stored.delete(db, project, list(wanted))
-                tags.count(db, counts)
+                project = operations.project_of(db, operation)
+                with self.change(db, project, "delete") as change:
+                    removed, unknown = edits.delete(change, list(wanted))
                 message = f"{removed} annotations deleted."
                 operations.set_progress(db, operation.id, removed, removed)
                 operations.set_status(db, operation.id, "Finished", message)
@@ -173,14 +162,23 @@ class AnnotationService(ServicePart):
             raise NotFoundError(f"There is no annotation {annotation_id!r} in the project.")
         return found
 
-    def _create(
-        self, db: Database, project: ProjectKey, new: Sequence[NewAnnotation]
-    ) -> Sequence[Annotation]:
-        if not new:
-            return []
-        names = list(dict.fromkeys(each.tag for each in new))
-        tags.ensure(db, project, names)
-        known = {tag.name: tag for tag in tags.all_of(db, project)}
+    def _create(self, project_id: str, new: Sequence[NewAnnotation]) -> Sequence[Annotation]:
+        with self.store.write() as db:
+            project = self.project(db, project_id)
+            if not new:
+                return []
+            with self.change(db, project, "create") as change:
+                known = change.ensure_tags([each.tag for each in new])
+                batch, groups = self._batch(change, new, known)
+                made = edits.insert(change, batch, groups)
+            found = stored.find_many(db, project, made)
+        return public(project, found, {tag.no: tag for tag in known.values()}, False)
+
+    def _batch(
+        self, change: Change, new: Sequence[NewAnnotation], known: dict[str, TagRow]
+    ) -> tuple[AnnotationBatch, Sequence[bytes | None]]:
+        """What callers give as columns, and the group of each."""
+        db, project = change.db, change.project
         places = _places(db, project, [each.asset_id for each in new])
         columns: list[tuple[Any, ...]] = []
         values = []
@@ -218,7 +216,7 @@ class AnnotationService(ServicePart):
                 extras[i] = extra
             columns.append((kind, asset, tag.no, item.hole, len(given)))
             values.append(given)
-            groups.append(_join(db, project, item.group, asset))
+            groups.append(_join(change, item.group, asset))
         kinds, images, numbers, holes, lengths = zip(*columns, strict=True)
         start = np.zeros(len(new) + 1, np.int64)
         np.cumsum(lengths, out=start[1:])
@@ -233,12 +231,7 @@ class AnnotationService(ServicePart):
             np.zeros(len(new), np.int64),
             extras,
         )
-        inserter = Inserter(db, project)
-        created = inserter.add(batch, groups)
-        tags.count(db, inserter.finish())
-        found = stored.find_many(db, project, created)
-        by_number = {tag.no: tag for tag in known.values()}
-        return public(project, found, by_number, False)
+        return batch, groups
 
 
 def _places(
@@ -256,11 +249,11 @@ def _places(
     return {wanted[id_]: place for id_, place in found.items()}
 
 
-def _join(db: Database, project: ProjectKey, group: str | None, asset: int) -> bytes | None:
+def _join(change: Change, group: str | None, asset: int) -> bytes | None:
     """The group that an annotation of an asset joins. Raises :class:`ValidationError`."""
     if group is None:
         return None
-    joined = stored.join_group(db, project, ids.parse("annot", group), asset)
+    joined = edits.join_group(change, ids.parse("annot", group), asset)
     if joined is None:
         raise ValidationError(
             f"No object of the image has the group {group!r}.",

@@ -18,9 +18,8 @@ from annotary.model import (
     DeleteResponse,
     PaginationResponse,
 )
-from annotary.service.noun import ServicePart, clamp_limit
-from annotary.store import annotations as stored
-from annotary.store import assets, tags
+from annotary.service.noun import ServicePart, Walk
+from annotary.store import assets, edits, tags
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -31,31 +30,19 @@ class AssetService(ServicePart):
 
     def list(self, request: routes.ListAssets) -> PaginationResponse[Asset]:
         """A page of assets in the order of ids; ``filename`` matches any part of the name."""
-        limit = clamp_limit(request.limit)
-        direction, after = ids.read_cursor(request.page) if request.page else ("n", b"")
         with self.store.read() as db:
-            project = self.project(db, request.project_id)
+            walk = Walk(self.project(db, request.project_id), request.limit, request.page)
             found = assets.page(
                 db,
-                project,
-                limit=limit + 1,
-                direction=direction,
-                after=after,
+                walk.project,
                 filename=request.filename,
                 status=request.status,
                 groups=request.group,
+                **walk.ask(),
             )
-            more = len(found) > limit
-            if more:
-                found = found[1:] if direction == "p" else found[:limit]
-            data = self._public(db, project, found)
-        forward = more if direction == "n" else True
-        backward = more if direction == "p" else bool(after)
-        return PaginationResponse(
-            next_page=ids.write_cursor("n", found[-1].id) if found and forward else None,
-            prev_page=ids.write_cursor("p", found[0].id) if found and backward else None,
-            data=data,
-        )
+            shown, next_page, prev_page = walk.show(found)
+            data = self._public(db, walk.project, shown)
+        return PaginationResponse(next_page=next_page, prev_page=prev_page, data=data)
 
     def get(self, request: routes.AssetRef) -> Asset:
         """An asset by id or file name."""
@@ -77,7 +64,8 @@ class AssetService(ServicePart):
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             assets.refuse_taken(db, project, [new.filename for new in request.body])
-            numbers = assets.insert(db, project, request.body)
+            with self.change(db, project, "add_assets") as change:
+                numbers = change.add_assets(request.body)
             rows = assets.by_numbers(db, numbers)
             return self._public(db, project, rows)
 
@@ -88,26 +76,29 @@ class AssetService(ServicePart):
             project = self.project(db, request.project_id)
             found = self.asset(db, project, request.asset_id)
             custom = body.custom_metadata
-            assets.update(
-                db,
-                project,
-                found,
-                status=None if body.status is msgspec.UNSET else body.status,
-                groups=None if body.groups is msgspec.UNSET else body.groups,
-                custom=None if custom is msgspec.UNSET else msgspec.json.encode(custom).decode(),
-            )
+            with self.change(db, project, "update_asset") as change:
+                change.edit("asset", found.no)
+                assets.update(
+                    db,
+                    project,
+                    found,
+                    status=None if body.status is msgspec.UNSET else body.status,
+                    groups=None if body.groups is msgspec.UNSET else body.groups,
+                    custom=None
+                    if custom is msgspec.UNSET
+                    else msgspec.json.encode(custom).decode(),
+                )
             changed = self.asset(db, project, ids.show("asset", found.id))
             return self._public(db, project, [changed])[0]
 
     def delete(self, request: routes.AssetRef) -> DeleteResponse:
-        """Remove an asset, its annotations and its file."""
+        """Delete an asset and its annotations; undoing that brings them back."""
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             found = self.asset(db, project, request.asset_id)
-            tags.count(db, stored.delete_of_asset(db, found.no))
-            assets.delete(db, found)
-        if found.blob is not None:
-            self.store.blobs.delete(found.blob)
+            with self.change(db, project, "delete_asset") as change:
+                edits.delete_of_asset(change, found.no)
+                change.end("asset", found.no)
         return DeleteResponse(deleted=True, id=ids.show("asset", found.id))
 
     def groups(self, request: routes.ListGroups) -> Sequence[AssetGroup]:
@@ -120,9 +111,9 @@ class AssetService(ServicePart):
     ) -> builtins.list[Asset]:
         names = {tag.no: tag.name for tag in tags.all_of(db, project)}
         image = self.service.links.image
-        return [
-            assets.describe(db, project, a, image(a.blob, a.path, a.filename), names) for a in found
-        ]
+        return assets.describe(
+            db, project, found, lambda a: image(a.blob, a.path, a.filename), names
+        )
 
 
 def check_filename(name: str) -> None:

@@ -21,7 +21,7 @@ from annotary.model import (
     PaginationResponse,
 )
 from annotary.service.noun import ServicePart
-from annotary.store import assets
+from annotary.store import assets, changes
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -132,7 +132,9 @@ def _held(asset: AssetRow) -> dict[str, str | float | bool]:
 def _keep(
     db: Database, project: ProjectKey, asset: AssetRow, held: dict[str, str | float | bool]
 ) -> None:
-    assets.update(db, project, asset, custom=msgspec.json.encode(held).decode() if held else "")
+    with changes.change(db, project, "update_asset") as change:
+        change.edit("asset", asset.no)
+        assets.update(db, project, asset, custom=msgspec.json.encode(held).decode() if held else "")
 
 
 def _public(project: ProjectKey, asset: AssetRow) -> CustomMetadata:

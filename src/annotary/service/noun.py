@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from annotary import ids
 from annotary.errors import NotFoundError
-from annotary.store import Store, assets, projects
+from annotary.store import Store, assets, changes, projects
 from annotary.store.assets import AssetRow
+from annotary.store.changes import Change
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
+from annotary.store.states import State
 
 if TYPE_CHECKING:
     from annotary.service.service import Service
 
 MAX_LIMIT = 1000
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> bytes: ...
+
+
+R = TypeVar("R", bound=_HasId)
 
 
 class ServicePart:
@@ -27,6 +39,12 @@ class ServicePart:
     def store(self) -> Store:
         """The store."""
         return self.service.store
+
+    def change(
+        self, db: Database, project: ProjectKey, kind: str
+    ) -> AbstractContextManager[Change]:
+        """A change of a project, published with the transaction."""
+        return changes.change(db, project, kind)
 
     def project(self, db: Database, project_id: str) -> ProjectKey:
         """The project with an id. Raises :class:`NotFoundError`."""
@@ -47,6 +65,50 @@ class ServicePart:
                 hint="Give an asset's id or its file name, as project.assets.list() shows them.",
             )
         return found
+
+
+class Walk:
+    """One page of a walk through a list in the order of ids.
+
+    All pages show the state of the project that the first one has shown: whatever is inserted,
+    edited or deleted meanwhile, nothing is skipped, repeated or new.
+    """
+
+    def __init__(self, project: ProjectKey, limit: int, page: str | None) -> None:
+        self.limit = clamp_limit(limit)
+        self._direction, self._after = "n", b""
+        self.project = project
+        if page:
+            self._direction, self._after, state = ids.read_cursor(page)
+            if state:
+                self.project = as_of(project, state[0], tuple(state[1:]))
+
+    def ask(self) -> dict[str, Any]:
+        """What the store is asked for: one more than is shown, to know whether there are more."""
+        return {"limit": self.limit + 1, "direction": self._direction, "after": self._after}
+
+    def show(self, found: Sequence[R]) -> tuple[Sequence[R], str | None, str | None]:
+        """What is shown, and the cursors to the next and the previous page."""
+        more = len(found) > self.limit
+        if more:
+            found = found[1:] if self._direction == "p" else found[: self.limit]
+        forward = more if self._direction == "n" else True
+        backward = more if self._direction == "p" else bool(self._after)
+        state = self.project.state
+        walked = (state.upto, *state.open)
+        return (
+            found,
+            ids.write_cursor("n", found[-1].id, walked) if found and forward else None,
+            ids.write_cursor("p", found[0].id, walked) if found and backward else None,
+        )
+
+
+def as_of(project: ProjectKey, upto: int, open_: tuple[int, ...]) -> ProjectKey:
+    """A project as it was in a state; as it is, where nothing has happened since."""
+    present = project.state
+    if upto > present.upto or (present.upto, present.open) == (upto, open_):
+        return project
+    return project._replace(state=State(upto, open_))
 
 
 def clamp_limit(limit: int) -> int:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from annotary import routes
+from annotary import ids, routes
 from annotary.errors import BadRequestError
 from annotary.model import Annotation, ObjectPage, Objects
 from annotary.service.annotations import public
@@ -51,8 +51,9 @@ class ObjectService(ServicePart):
         with self.store.read() as db:
             project = self.project(db, request.project_id)
             known = {tag.no: tag for tag in tags.all_of(db, project)}
-            numbers = assets.numbers_of(db, project, [each.id for each in page.data])
-            found = stored.of_assets(db, numbers)
+            raw = [ids.parse("asset", each.id) for each in page.data]
+            numbers = [no for no, _, _ in assets.places_of(db, project, raw).values()]
+            found = stored.of_assets(db, project, numbers)
         grouped: dict[bytes, list[Annotation]] = {}
         if wanted.tags:
             found = [each for each in found if known[each.tag].name in wanted.tags]

@@ -9,6 +9,7 @@ from annotary.errors import ValidationError
 from annotary.model import DeleteResponse, Project, ProjectUser, Workspace
 from annotary.service.noun import ServicePart
 from annotary.store import operations, projects
+from annotary.store.blobs import export_key
 
 
 class WorkspaceService(ServicePart):
@@ -26,7 +27,7 @@ class ProjectService(ServicePart):
     def list(self, request: routes.Nothing) -> list[Project]:
         """All projects, in the order of creation."""
         with self.store.read() as db:
-            return [projects.describe(db, each) for each in projects.all_of(db)]
+            return projects.describe(db, projects.all_of(db))
 
     def create(self, request: routes.CreateProject) -> Project:
         """Add a project."""
@@ -34,12 +35,12 @@ class ProjectService(ServicePart):
         if not name:
             raise ValidationError("A project needs a name.")
         with self.store.write() as db:
-            return projects.describe(db, projects.create(db, name, request.body.type))
+            return projects.describe(db, [projects.create(db, name, request.body.type)])[0]
 
     def get(self, request: routes.InProject) -> Project:
         """A project with its counts."""
         with self.store.read() as db:
-            return projects.describe(db, self.project(db, request.project_id))
+            return projects.describe(db, [self.project(db, request.project_id)])[0]
 
     def update(self, request: routes.UpdateProject) -> Project:
         """Rename a project."""
@@ -48,13 +49,15 @@ class ProjectService(ServicePart):
             raise ValidationError("A project needs a name.")
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            projects.rename(db, project, name)
-            return projects.describe(db, project)
+            with self.change(db, project, "rename_project") as change:
+                change.edit("project", project.no)
+                projects.rename(db, project, name)
+            return projects.describe(db, [project])[0]
 
     def delete(self, request: routes.InProject) -> DeleteResponse:
-        """Remove a project with all that belongs to it, at once or not at all.
+        """Put a project with all that belongs to it into the trash.
 
-        What runs in it is asked to stop first; work that does not is undone when it ends.
+        What runs in it is asked to stop first; work that does not ends as failed.
         """
         with self.store.read() as db:
             project = self.project(db, request.project_id)
@@ -63,13 +66,14 @@ class ProjectService(ServicePart):
                     self.service.stop(operation.id)
         with self.store.write() as db:
             project = self.project(db, request.project_id)
+            with self.change(db, project, "delete_project"):
+                projects.delete(db, project)
             exports = [
-                f"exports/{operation.id.hex()}.zip"
-                for operation in operations.all_of(db, project)
-                if operation.kind == operations.EXPORT
+                export_key(each.id)
+                for each in operations.all_of(db, project)
+                if each.kind == operations.EXPORT
             ]
-            blobs = projects.delete(db, project)
-        for key in blobs + exports:
+        for key in exports:  # they can be made again
             self.store.blobs.delete(key)
         return DeleteResponse(deleted=True, id=project.text)
 

@@ -24,6 +24,7 @@ from annotary.service.uploads import UploadService
 from annotary.store import Store, keys
 from annotary.store import imports as stored_imports
 from annotary.store import operations as stored_operations
+from annotary.store.arriving import sweep
 from annotary.store.blobs import export_key
 from annotary.store.operations import OperationRow
 from annotary.store.owners import SERVER
@@ -107,6 +108,8 @@ class Service:
                 for each in stored_operations.unfinished(db)
                 if each.owner is not None and self.store.is_dead(each.owner)
             ]
+        # what dead imports have put in nobody has seen, and nobody will
+        sweep(self.store)
         lost = [each for each in left if not self._leave_or_take_up(each)]
         if lost:
             with self.store.write() as db:

@@ -10,7 +10,7 @@ from annotary import routes
 from annotary.errors import BadRequestError, ConflictError, ValidationError
 from annotary.model import DeleteResponse, NewOntologyAttribute, Ontology, Tag
 from annotary.service.noun import ServicePart
-from annotary.store import tags
+from annotary.store import edits, tags
 from annotary.store.attributes import check_value
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -29,7 +29,8 @@ class TagService(ServicePart):
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             body = request.body
-            tags.create(db, project, body.name, body.color, body.description)
+            with self.change(db, project, "create_tag") as change:
+                change.add_tag(body.name, body.color, body.description)
             return _public(db, project)
 
     def update(self, request: routes.UpdateTag) -> Sequence[Tag]:
@@ -41,14 +42,19 @@ class TagService(ServicePart):
             given = {name: v for name, v in changes.items() if v is not msgspec.UNSET}
             if given.get("name", "x").strip() == "":
                 raise ValidationError("A tag needs a name.")
-            tags.update(db, project, tag, given)
+            with self.change(db, project, "update_tag") as change:
+                change.edit("tag", tag.no)
+                tags.update(db, project, tag, given)
             return _public(db, project)
 
     def delete(self, request: routes.TagRef) -> DeleteResponse:
         """Remove a tag that no annotation has; other tags keep their index."""
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            tags.delete(db, tags.by_index(db, project, request.index))
+            tag = tags.by_index(db, project, request.index)
+            tags.refuse_used(tag)
+            with self.change(db, project, "delete_tag") as change:
+                change.end("tag", tag.no)
         return DeleteResponse(deleted=True, id=str(request.index))
 
     def merge(self, request: routes.MergeTags) -> Sequence[Tag]:
@@ -59,7 +65,10 @@ class TagService(ServicePart):
             project = self.project(db, request.project_id)
             source = tags.by_index(db, project, request.index)
             target = tags.by_index(db, project, request.into)
-            tags.merge(db, source, target)
+            with self.change(db, project, "merge_tags") as change:
+                edits.retag(change, source.no, target.no)
+                change.settle()
+                change.end("tag", source.no)
             return _public(db, project)
 
 
@@ -85,7 +94,9 @@ class OntologyService(ServicePart):
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             tag = tags.by_index(db, project, request.index)
-            return tags.ontology(project, tags.set_ontology(db, tag, new))
+            with self.change(db, project, "set_ontology") as change:
+                change.edit("tag", tag.no)
+                return tags.ontology(project, tags.set_ontology(db, tag, new))
 
 
 def _check_attribute(attribute: NewOntologyAttribute, seen: set[str]) -> None:

@@ -6,7 +6,8 @@ Geometry is stored as float64, little-endian, fractions of the image, never roun
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from annotary import ids
 from annotary.batch import AnnotationBatch, Extra
 from annotary.geometry.arrays import Ints
+from annotary.store import past
 from annotary.store.assetids import AssetIds
-from annotary.store.database import Database
+from annotary.store.database import Database, among
 from annotary.store.projects import ProjectKey
+from annotary.store.states import NOW, State
 
 _extra = msgspec.msgpack.Decoder(Extra)
 _encode = msgspec.msgpack.Encoder().encode
@@ -40,31 +43,50 @@ class AnnotationRow(msgspec.Struct, gc=False):
     group: bytes | None
     geometry: bytes | None
     extra: Extra | None
+    born: int
+    """The change that made this version of it."""
 
 
 _SELECT = (
     "SELECT n.seq, n.id, n.asset, n.asset_id, n.tag, n.kind, n.hole, n.created, n.grp,"
-    " n.geometry, n.extra FROM annotations n"
+    " n.geometry, n.extra, n.born FROM annotations n"
 )
+_PLACES = {"seq": 0, "born": 11, "tag": 4, "hole": 6, "group": 8, "geometry": 9, "extra": 10}
 
 
-def _rows(found: list[Any]) -> list[AnnotationRow]:
+def _rows(db: Database, project: ProjectKey, found: list[Any]) -> list[AnnotationRow]:
+    if not project.state.now:
+        found = past.as_of(db, found, project.state, _PLACES)
     decode = _extra.decode
     return [
-        AnnotationRow(*each[:10], decode(each[10]) if each[10] is not None else None)  # type: ignore[call-arg]
+        AnnotationRow(*each[:10], decode(each[10]) if each[10] is not None else None, each[11])  # type: ignore[call-arg]
         for each in found
     ]
+
+
+def encode_extra(extra: Extra | None) -> bytes | None:
+    """What only some rows have as it is stored, None for nothing."""
+    encoded = b"\x80" if extra is None else _encode(extra)
+    return None if encoded == b"\x80" else encoded
 
 
 class Inserter:
     """Inserts batches within one transaction; :meth:`finish` must be called at its end."""
 
-    def __init__(self, db: Database, project: ProjectKey) -> None:
+    def __init__(
+        self,
+        db: Database,
+        project: ProjectKey,
+        born: int = 0,
+        ran: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """``born`` is the change; ``ran`` is told of runs of rows: the first one, how many."""
         self._db = db
         self._project = project
+        self._born = born
+        self._ran = ran
         self._assets: list[NDArray[np.int32]] = []
         self._firsts: list[int] = []
-        self._pending = 0
         self._tags: dict[int, int] = {}
         self._asset_ids = AssetIds(db)
         self._created = ids.now_ms()
@@ -88,13 +110,13 @@ class Inserter:
         geometry = [blob[a:b] if b > a else None for a, b in itertools.pairwise(cuts)]
         extra: list[bytes | None] = [None] * n
         for at, value in batch.extras.items():
-            encoded = _encode(value)
-            extra[at] = None if encoded == b"\x80" else encoded
+            extra[at] = encode_extra(value)
         no, created = self._project.no, self._created
         first = self._db.reserve("annotations", n)
         self._db.many(
             "INSERT INTO annotations (seq, project, id, asset, asset_id, tag, kind, hole, created,"
-            f" grp, geometry, extra) VALUES (?, {no}, ?, ?, ?, ?, ?, ?, {created}, ?, ?, ?)",
+            f" grp, geometry, extra, born) VALUES (?, {no}, ?, ?, ?, ?, ?, ?, {created}, ?, ?, ?,"
+            f" {self._born})",
             zip(
                 range(first, first + n),
                 new,
@@ -109,54 +131,69 @@ class Inserter:
                 strict=True,
             ),
         )
+        if self._ran is not None:
+            self._ran(first, n)
         self.count += n
         self._firsts.append(first)
         self._assets.append(batch.image.astype(np.int32))
-        self._pending += n
         tags, counts = np.unique(batch.tag, return_counts=True)
         for tag, count in zip(tags.tolist(), counts.tolist(), strict=True):
             self._tags[tag] = self._tags.get(tag, 0) + count
-        if self._pending >= _MERGE_ROWS:
-            self._merge()
         return new
+
+    @property
+    def pending(self) -> int:
+        """How many rows are not in the index by asset yet."""
+        return sum(map(len, self._assets))
 
     def finish(self) -> dict[int, int]:
         """Bring the index by asset up to date; answers how many rows each tag has gained."""
-        self._merge()
+        for part in self.merging(_MERGED_AT_ONCE):
+            part(self._db)
         counts, self._tags = self._tags, {}
         return counts
 
-    def settle(self) -> None:
-        """Write what is pending, so that a savepoint made now does not cover it."""
-        self._merge()
+    def state(self) -> tuple[int, int, dict[int, int]]:
+        """What :meth:`restore` needs to forget the rows that are added from now on."""
+        return len(self._firsts), self.count, dict(self._tags)
 
-    def state(self) -> tuple[int, dict[int, int]]:
-        """What :meth:`restore` needs after the transaction was rolled back to a savepoint."""
-        return self.count, dict(self._tags)
+    def since(self, state: tuple[int, int, dict[int, int]]) -> list[tuple[int, int]]:
+        """The rows added since :meth:`state`, as runs of their numbers."""
+        begin = state[0]
+        added = zip(self._firsts[begin:], self._assets[begin:], strict=True)
+        return [(first, first + len(rows) - 1) for first, rows in added]
 
-    def restore(self, state: tuple[int, dict[int, int]]) -> None:
-        """Forget the rows added since :meth:`state`, whose inserts were rolled back."""
-        self.count, tags = state
+    def restore(self, state: tuple[int, int, dict[int, int]]) -> None:
+        """Forget the rows added since :meth:`state`, which were removed."""
+        begin, self.count, tags = state
         self._tags = dict(tags)
-        self._assets, self._firsts, self._pending = [], [], 0
-        # assets that were added with the rows are gone, and others will have their numbers
-        self._asset_ids = AssetIds(self._db)
+        del self._assets[begin:], self._firsts[begin:]
 
-    def _merge(self) -> None:
+    def merging(self, at_once: int) -> Iterator[Callable[[Database], None]]:
+        """The steps that bring the index by asset up to date: each is given a transaction."""
         # in sorted order the inserts walk along the tree instead of jumping about in it
-        if not self._pending:
-            return
-        assets = np.concatenate(self._assets)
-        firsts = zip(self._firsts, self._assets, strict=True)
-        seqs = np.concatenate([np.arange(first, first + len(rows)) for first, rows in firsts])
-        order = np.argsort(assets, kind="stable")
-        for begin in range(0, len(order), _MERGED_AT_ONCE):
-            part = order[begin : begin + _MERGED_AT_ONCE]
-            self._db.many(
-                "INSERT INTO asset_annotations (asset, seq) VALUES (?, ?)",
-                zip(assets[part].tolist(), seqs[part].tolist(), strict=True),
-            )
-        self._assets, self._firsts, self._pending = [], [], 0
+        assets, firsts = self._assets, self._firsts
+        self._assets, self._firsts = [], []
+        while assets:
+            taken, rows = 0, 0
+            while taken < len(assets) and rows < _MERGE_ROWS:
+                rows += len(assets[taken])
+                taken += 1
+            numbers = np.concatenate(assets[:taken])
+            runs = zip(firsts[:taken], assets[:taken], strict=True)
+            seqs = np.concatenate([np.arange(first, first + len(part)) for first, part in runs])
+            del assets[:taken], firsts[:taken]
+            order = np.argsort(numbers, kind="stable")
+            for begin in range(0, len(order), at_once):
+                part = order[begin : begin + at_once]
+                yield partial(_merge, numbers[part], seqs[part])
+
+
+def _merge(assets: NDArray[np.int32], seqs: Ints, db: Database) -> None:
+    db.many(
+        "INSERT INTO asset_annotations (asset, seq) VALUES (?, ?)",
+        zip(assets.tolist(), seqs.tolist(), strict=True),
+    )
 
 
 def _groups(batch: AnnotationBatch, new: list[bytes]) -> list[bytes | None]:
@@ -183,8 +220,8 @@ def page(
     ``direction`` ``n`` goes forward, ``p`` backward (still answered in ascending order).
     """
     compare, order = ("<", "DESC") if direction == "p" else (">", "ASC")
-    where = f"n.project = ? AND n.id {compare} ?"
-    # a snapshot of ids makes the place of a cursor the same whatever is inserted or deleted
+    where = f"n.project = ? AND n.id {compare} ? AND {project.state.alive('n')}"
+    # the order of ids makes the place of a cursor the same whatever is inserted or deleted
     if assets is None:
         sql = f"{_SELECT} WHERE {where} ORDER BY n.id {order} LIMIT ?"
         found = db.rows(sql, (project.no, after, limit))
@@ -197,120 +234,34 @@ def page(
         found = db.rows(sql, (*assets, project.no, after, limit))
     if direction == "p":
         found.reverse()
-    return _rows(found)
+    return _rows(db, project, found)
 
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> AnnotationRow | None:
     """The annotation with an id, or None."""
-    found = db.row(f"{_SELECT} WHERE n.project = ? AND n.id = ?", (project.no, id_))
-    return None if found is None else _rows([found])[0]
+    found = find_many(db, project, [id_])
+    return found[0] if found else None
 
 
 def find_many(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> list[AnnotationRow]:
     """The annotations with these ids, in the order of ids."""
     found: list[AnnotationRow] = []
-    for begin in range(0, len(id_), 500):
-        part = id_[begin : begin + 500]
-        marks = ",".join("?" * len(part))
-        sql = f"{_SELECT} WHERE n.project = ? AND n.id IN ({marks}) ORDER BY n.id"
-        found += _rows(db.rows(sql, (project.no, *part)))
+    alive = project.state.alive("n")
+    for marks, part in among(id_):
+        sql = f"{_SELECT} WHERE n.project = ? AND n.id IN {marks} AND {alive} ORDER BY n.id"
+        found += _rows(db, project, db.rows(sql, (project.no, *part)))
     return found
 
 
-def of_assets(db: Database, assets: Sequence[int]) -> list[AnnotationRow]:
+def of_assets(db: Database, project: ProjectKey, assets: Sequence[int]) -> list[AnnotationRow]:
     """All annotations of some assets, in the order of ids."""
     marks = ",".join("?" * len(assets))
     found = db.rows(
         f"{_SELECT} JOIN asset_annotations x ON x.seq = n.seq WHERE x.asset IN ({marks})"
-        " ORDER BY n.id",
+        f" AND {project.state.alive('n')} ORDER BY n.id",
         tuple(assets),
     )
-    return _rows(found)
-
-
-def join_group(db: Database, project: ProjectKey, group: bytes, asset: int) -> bytes | None:
-    """The group that a new part of an object joins, or None when the asset has no such object.
-
-    A group is named after the first annotation of an object, which becomes a member with the
-    second one, and is a name still when that first one is gone.
-    """
-    first = db.row(
-        "SELECT seq, asset, grp FROM annotations WHERE project = ? AND id = ?",
-        (project.no, group),
-    )
-    if first is None:
-        others = db.row(
-            "SELECT 1 FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
-            " WHERE x.asset = ? AND n.grp = ? LIMIT 1",
-            (asset, group),
-        )
-        return None if others is None else group
-    seq, of, joined = first
-    if of != asset:
-        return None
-    if joined is None:
-        db.execute("UPDATE annotations SET grp = ? WHERE seq = ?", (group, seq))
-    return joined or group
-
-
-def update(
-    db: Database,
-    at: AnnotationRow,
-    *,
-    tag: int,
-    geometry: bytes | None,
-    hole: int,
-    group: bytes | None,
-    extra: Extra | None,
-) -> None:
-    """Write an annotation's new values."""
-    encoded = None if extra is None else _encode(extra)
-    db.execute(
-        "UPDATE annotations SET tag = ?, geometry = ?, hole = ?, grp = ?, extra = ? WHERE seq = ?",
-        (tag, geometry, hole, group, None if encoded == b"\x80" else encoded, at.seq),
-    )
-
-
-def delete(
-    db: Database, project: ProjectKey, id_: Sequence[bytes]
-) -> tuple[int, list[bytes], dict[int, int]]:
-    """Remove annotations; answers how many, which ids were not found, and counts by tag."""
-    missing = []
-    tags: dict[int, int] = {}
-    removed = 0
-    for begin in range(0, len(id_), 500):
-        part = list(dict.fromkeys(id_[begin : begin + 500]))
-        marks = ",".join("?" * len(part))
-        found = db.rows(
-            f"SELECT id, seq, asset, tag FROM annotations WHERE project = ? AND id IN ({marks})",
-            (project.no, *part),
-        )
-        known = {each[0] for each in found}
-        missing += [each for each in part if each not in known]
-        db.many("DELETE FROM annotations WHERE seq = ?", [(r[1],) for r in found])
-        db.many(
-            "DELETE FROM asset_annotations WHERE asset = ? AND seq = ?",
-            [(r[2], r[1]) for r in found],
-        )
-        removed += len(found)
-        for each in found:
-            tags[each[3]] = tags.get(each[3], 0) - 1
-    return removed, missing, tags
-
-
-def delete_of_asset(db: Database, asset: int) -> dict[int, int]:
-    """Remove all annotations of an asset; answers how many each tag has lost."""
-    lost = db.rows(
-        "SELECT n.tag, COUNT(*) FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
-        " WHERE x.asset = ? GROUP BY n.tag",
-        (asset,),
-    )
-    db.execute(
-        "DELETE FROM annotations WHERE seq IN (SELECT seq FROM asset_annotations WHERE asset = ?)",
-        (asset,),
-    )
-    db.execute("DELETE FROM asset_annotations WHERE asset = ?", (asset,))
-    return {tag: -count for tag, count in lost}
+    return _rows(db, project, found)
 
 
 def scan(
@@ -318,6 +269,7 @@ def scan(
     assets: Sequence[int],
     tags: dict[int, int],
     *,
+    state: State = NOW,
     batch_rows: int = 10_000,
 ) -> Iterator[AnnotationBatch]:
     """All annotations of the given assets, in their order, in batches that cut no asset.
@@ -335,11 +287,13 @@ def scan(
         # the order is that of the index: nothing is sorted, neither there nor here, where assets
         # were added in the order of their names
         found = db.rows(
-            "SELECT x.asset, n.seq, n.tag, n.kind, n.hole, n.grp, n.geometry, n.extra"
+            "SELECT x.asset, n.seq, n.tag, n.kind, n.hole, n.grp, n.geometry, n.extra, n.born"
             " FROM asset_annotations x CROSS JOIN annotations n ON n.seq = x.seq"
-            f" WHERE x.asset IN ({marks}) ORDER BY x.asset, x.seq",
+            f" WHERE x.asset IN ({marks}) AND {state.alive('n')} ORDER BY x.asset, x.seq",
             part,
         )
+        if not state.now:
+            found = past.as_of(db, found, state, _SCANNED)
         if any(a > b for a, b in itertools.pairwise(part)):
             found.sort(key=lambda r: place[r[0]])
         pending += found
@@ -352,10 +306,13 @@ def scan(
         yield _columns(pending, place, tags, counter)
 
 
+_SCANNED = {"seq": 1, "born": 8, "tag": 2, "hole": 4, "group": 5, "geometry": 6, "extra": 7}
+
+
 def _columns(
     found: list[Any], place: dict[int, int], tags: dict[int, int], counter: int
 ) -> AnnotationBatch:
-    asset, _, tag, kind, hole, grp, geometry, extra = zip(*_together(found), strict=True)
+    asset, _, tag, kind, hole, grp, geometry, extra, _ = zip(*_together(found), strict=True)
     n = len(found)
     start: Ints = np.zeros(n + 1, np.int64)
     np.cumsum([0 if g is None else len(g) // 8 for g in geometry], out=start[1:])

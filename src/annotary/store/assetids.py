@@ -34,7 +34,11 @@ class AssetIds:
         if low < first or high > end:
             parts = [self._read(low, first), self._ids, self._read(end, high)]
             self._ids, self._first = np.concatenate(parts), min(low, first)
-        found: list[bytes] = self._ids[numbers - self._first].tolist()
+        wanted = self._ids[numbers - self._first]
+        # assets may have been added since their part of the range was read
+        if not wanted.view("<u8").reshape(-1, 2)[:, 0].all():
+            return self._each(numbers)
+        found: list[bytes] = wanted.tolist()
         return found
 
     def _each(self, numbers: NDArray[np.integer[Any]]) -> list[bytes]:

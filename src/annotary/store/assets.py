@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -19,8 +20,10 @@ from annotary.model import (
     NewAsset,
     TagCount,
 )
-from annotary.store.database import Database
+from annotary.store import past, versions
+from annotary.store.database import Database, among
 from annotary.store.projects import ProjectKey
+from annotary.store.states import NOW, State
 
 _COLUMNS = (
     "a.no, a.id, a.filename, a.width, a.height, a.file_size, a.mime, a.status, a.created,"
@@ -44,6 +47,8 @@ class AssetRow(msgspec.Struct):
     path: str | None
     blob: str | None
     custom: str | None
+    groups: list[str] | None = None
+    """Of a former version: its groups. Those of the present one are looked up."""
 
 
 def insert(
@@ -52,15 +57,32 @@ def insert(
     new: Iterable[NewAsset],
     *,
     blobs: Sequence[str | None] | None = None,
+    born: int = 0,
 ) -> list[int]:
-    """Add assets whose names are known to be free; answers their numbers."""
+    """Add assets whose names nobody sees taken; answers their numbers.
+
+    A name that an import which still runs has taken is adopted: the asset is seen from now on.
+    """
     items = list(new)
     created = ids.now_ms()
+    if project.state.open:
+        adopted = _adopt(db, project, items, blobs, born)
+        if adopted:
+            rest = [i for i, item in enumerate(items) if item.filename not in adopted]
+            some = insert(
+                db,
+                project,
+                [items[i] for i in rest],
+                blobs=None if blobs is None else [blobs[i] for i in rest],
+                born=born,
+            )
+            numbered = dict(zip(rest, some, strict=True))
+            return [numbered.get(i) or adopted[x.filename] for i, x in enumerate(items)]
     first = db.reserve("assets", len(items))
     numbers = list(range(first, first + len(items)))
     db.many(
         "INSERT INTO assets (no, project, id, filename, match_key, width, height, file_size, mime,"
-        " status, created, path, blob, custom) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        f" status, created, path, blob, custom, born) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,{born})",
         (
             (
                 no,
@@ -96,6 +118,37 @@ def insert(
     return numbers
 
 
+def _adopt(
+    db: Database,
+    project: ProjectKey,
+    items: Sequence[NewAsset],
+    blobs: Sequence[str | None] | None,
+    born: int,
+) -> dict[str, int]:
+    """Take over assets of open changes; answers their numbers by name."""
+    hidden = project._replace(state=NOW)
+    found = by_filename(db, hidden, [item.filename for item in items])
+    for i, item in enumerate(items):
+        at = found.get(item.filename)
+        if at is None:
+            continue
+        custom = msgspec.json.encode(item.custom_metadata).decode()
+        db.execute(
+            "UPDATE assets SET born = ?, width = ?, height = ?, file_size = ?, mime = ?, path = ?,"
+            " blob = ?, custom = ? WHERE no = ?",
+            (
+                born, item.width, item.height, item.file_size, item.mime_type or "", item.path,
+                blobs[i] if blobs else None, custom if item.custom_metadata else None, at.asset,
+            ),
+        )  # fmt: skip
+        db.many(
+            "INSERT INTO asset_groups (project, name, asset) VALUES (?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            [(project.no, group, at.asset) for group in item.groups],
+        )
+    return {name: candidate.asset for name, candidate in found.items()}
+
+
 def by_filename(
     db: Database, project: ProjectKey, filenames: Sequence[str]
 ) -> dict[str, Candidate]:
@@ -105,7 +158,7 @@ def by_filename(
         names = msgspec.json.encode(filenames[begin : begin + 10_000]).decode()
         for no, name, width, height in db.rows(
             "SELECT a.no, a.filename, a.width, a.height FROM json_each(?) j CROSS JOIN assets a"
-            " ON a.project = ? AND a.filename = j.value",
+            f" ON a.project = ? AND a.filename = j.value AND {project.state.has('a.born')}",
             (names, project.no),
         ):
             found[name] = Candidate(no, name, width, height)
@@ -120,7 +173,8 @@ def by_key(db: Database, project: ProjectKey, keys: Iterable[str]) -> dict[str, 
         values = msgspec.json.encode(wanted[begin : begin + 10_000]).decode()
         for no, name, width, height, shared in db.rows(
             "SELECT a.no, a.filename, a.width, a.height, a.match_key FROM json_each(?) j"
-            " CROSS JOIN assets a ON a.project = ? AND a.match_key = j.value ORDER BY a.no",
+            " CROSS JOIN assets a ON a.project = ? AND a.match_key = j.value"
+            f" WHERE {project.state.has('a.born')} ORDER BY a.no",
             (values, project.no),
         ):
             found.setdefault(shared, []).append(Candidate(no, name, width, height))
@@ -142,31 +196,44 @@ def refuse_taken(db: Database, project: ProjectKey, names: Sequence[str]) -> Non
 
 def some_filenames(db: Database, project: ProjectKey, limit: int) -> list[str]:
     """Some of the project's file names, to suggest near ones."""
-    found = db.rows("SELECT filename FROM assets WHERE project = ? LIMIT ?", (project.no, limit))
+    found = db.rows(
+        f"SELECT filename FROM assets WHERE project = ? AND {project.state.has('born')} LIMIT ?",
+        (project.no, limit),
+    )
     return [name for (name,) in found]
-
-
-def count(db: Database, project: ProjectKey) -> int:
-    """How many assets the project has."""
-    (total,) = db.row("SELECT COUNT(*) FROM assets WHERE project = ?", (project.no,))
-    return int(total)
 
 
 def find(db: Database, project: ProjectKey, id_: bytes) -> AssetRow | None:
     """The asset with an id, or None."""
     found = db.row(
-        f"SELECT {_COLUMNS} FROM assets a WHERE a.project = ? AND a.id = ?", (project.no, id_)
+        f"SELECT {_COLUMNS} FROM assets a WHERE a.project = ? AND a.id = ?"
+        f" AND {project.state.has('a.born')}",
+        (project.no, id_),
     )
-    return None if found is None else AssetRow(*found)
+    if found is not None:
+        return AssetRow(*found)
+    return next((each for each in _former(db, project) if each.id == id_), None)
 
 
 def find_named(db: Database, project: ProjectKey, filename: str) -> AssetRow | None:
     """The asset with a file name, or None."""
     found = db.row(
-        f"SELECT {_COLUMNS} FROM assets a WHERE a.project = ? AND a.filename = ?",
+        f"SELECT {_COLUMNS} FROM assets a WHERE a.project = ? AND a.filename = ?"
+        f" AND {project.state.has('a.born')}",
         (project.no, filename),
     )
-    return None if found is None else AssetRow(*found)
+    if found is not None:
+        return AssetRow(*found)
+    return next((each for each in _former(db, project) if each.filename == filename), None)
+
+
+def _former(db: Database, project: ProjectKey) -> list[AssetRow]:
+    """Assets as they were in the project's state, where they are not so any more."""
+    fields = AssetRow.__struct_fields__
+    return [
+        AssetRow(*[row[name] for name in fields])
+        for row in versions.former(db, "asset", project.no, project.state)
+    ]
 
 
 def by_numbers(db: Database, numbers: Sequence[int]) -> list[AssetRow]:
@@ -189,17 +256,12 @@ def places_of(
         part = id_[begin : begin + 500]
         marks = ",".join("?" * len(part))
         for each, no, width, height in db.rows(
-            f"SELECT id, no, width, height FROM assets WHERE project = ? AND id IN ({marks})",
+            f"SELECT id, no, width, height FROM assets WHERE project = ? AND id IN ({marks})"
+            f" AND {project.state.has('born')}",
             (project.no, *part),
         ):
             found[each] = (no, width, height)
     return found
-
-
-def numbers_of(db: Database, project: ProjectKey, id_: Sequence[str]) -> list[int]:
-    """The numbers of assets given by the text of their ids; those not found are left out."""
-    found = places_of(db, project, [ids.parse("asset", each) for each in id_])
-    return [no for no, _, _ in found.values()]
 
 
 def page(
@@ -215,7 +277,7 @@ def page(
 ) -> list[AssetRow]:
     """Up to ``limit`` assets beyond a place in the order of ids; see ``annotations.page``."""
     compare, order = ("<", "DESC") if direction == "p" else (">", "ASC")
-    where = [f"a.project = ? AND a.id {compare} ?"]
+    where = [f"a.project = ? AND a.id {compare} ? AND {project.state.has('a.born')}"]
     values: list[Any] = [project.no, after]
     if filename is not None:
         where.append("instr(lower(a.filename), lower(?)) > 0")
@@ -234,41 +296,89 @@ def page(
         f" ORDER BY a.id {order} LIMIT ?",
         (*values, limit),
     )
+    shown = [AssetRow(*each) for each in found]
+    if not project.state.now:
+        part = (filename or "").lower()
+        shown += [
+            each
+            for each in _former(db, project)
+            if (each.id < after if direction == "p" else each.id > after)
+            and part in each.filename.lower()
+            and (status is None or each.status == status)
+            and (not groups or set(groups) & set(each.groups or ()))
+        ]
+        shown.sort(key=lambda each: each.id, reverse=direction == "p")
+        del shown[limit:]
     if direction == "p":
-        found.reverse()
-    return [AssetRow(*each) for each in found]
+        shown.reverse()
+    return shown
 
 
 def describe(
-    db: Database, project: ProjectKey, asset: AssetRow, url: str, tags: dict[int, str]
-) -> Asset:
-    """The asset with its groups and counts; ``tags`` are names by number."""
-    groups = db.rows("SELECT name FROM asset_groups WHERE asset = ? ORDER BY name", (asset.no,))
-    counts = db.rows(
-        "SELECT n.tag, COUNT(*) FROM asset_annotations x JOIN annotations n ON n.seq = x.seq"
-        " WHERE x.asset = ? GROUP BY n.tag ORDER BY n.tag",
-        (asset.no,),
+    db: Database,
+    project: ProjectKey,
+    found: Sequence[AssetRow],
+    link: Callable[[AssetRow], str],
+    tags: dict[int, str],
+) -> list[Asset]:
+    """Assets with their groups and counts, in a constant number of statements.
+
+    ``tags`` are names by number, ``link`` says where the image is.
+    """
+    named: dict[int, list[str]] = {}
+    counted: dict[int, list[TagCount]] = {}
+    for marks, part in among([asset.no for asset in found]):
+        for no, name in db.rows(
+            f"SELECT asset, name FROM asset_groups WHERE asset IN {marks} ORDER BY asset, name",
+            part,
+        ):
+            named.setdefault(no, []).append(name)
+        for no, tag, count in _counts(db, project.state, marks, part):
+            counted.setdefault(no, []).append(TagCount(name=tags[tag], count=count))
+    return [
+        Asset(
+            id=ids.show("asset", asset.id),
+            project_id=project.text,
+            filename=asset.filename,
+            status=asset.status,
+            create_date=asset.created,
+            url=link(asset),
+            metadata=AssetMetadata(
+                file_size=asset.file_size,
+                mime_type=asset.mime,
+                height=asset.height,
+                width=asset.width,
+                groups=named.get(asset.no, []) if asset.groups is None else asset.groups,
+                custom_metadata=msgspec.json.decode(asset.custom) if asset.custom else None,
+            ),
+            statistic=AssetStatistic(
+                tags_count=counted.get(asset.no, []),
+                total_annotations=sum(tag.count for tag in counted.get(asset.no, [])),
+            ),
+        )
+        for asset in found
+    ]
+
+
+def _counts(
+    db: Database, state: State, marks: str, assets: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """How many annotations of each tag assets have, as (asset, tag, number)."""
+    join = f"asset_annotations x JOIN annotations n ON n.seq = x.seq WHERE x.asset IN {marks}"
+    if state.now:
+        return db.rows(
+            f"SELECT x.asset, n.tag, COUNT(*) FROM {join} AND {state.alive('n')}"
+            " GROUP BY x.asset, n.tag ORDER BY x.asset, n.tag",
+            assets,
+        )
+    found = db.rows(
+        "SELECT n.seq, n.born, n.tag, n.hole, n.grp, n.geometry, n.extra, x.asset"
+        f" FROM {join} AND {state.alive('n')}",
+        assets,
     )
-    return Asset(
-        id=ids.show("asset", asset.id),
-        project_id=project.text,
-        filename=asset.filename,
-        status=asset.status,
-        create_date=asset.created,
-        url=url,
-        metadata=AssetMetadata(
-            file_size=asset.file_size,
-            mime_type=asset.mime,
-            height=asset.height,
-            width=asset.width,
-            groups=[name for (name,) in groups],
-            custom_metadata=msgspec.json.decode(asset.custom) if asset.custom else None,
-        ),
-        statistic=AssetStatistic(
-            tags_count=[TagCount(name=tags[tag], count=n) for tag, n in counts],
-            total_annotations=sum(n for _, n in counts),
-        ),
-    )
+    places = {"seq": 0, "born": 1, "tag": 2, "hole": 3, "group": 4, "geometry": 5, "extra": 6}
+    counts = Counter((each[7], each[2]) for each in past.as_of(db, found, state, places))
+    return sorted((asset, tag, number) for (asset, tag), number in counts.items())
 
 
 def update(
@@ -293,20 +403,17 @@ def update(
         )
 
 
-def delete(db: Database, asset: AssetRow) -> None:
-    """Remove an asset whose annotations are gone already."""
-    db.execute("DELETE FROM asset_groups WHERE asset = ?", (asset.no,))
-    db.execute("DELETE FROM assets WHERE no = ?", (asset.no,))
-
-
 def groups(db: Database, project: ProjectKey, names: Sequence[str] = ()) -> list[AssetGroup]:
     """The project's groups, or those named, with counts."""
     wanted = set(names)
     found = db.rows(
         "SELECT g.name, COUNT(*),"
-        " SUM(EXISTS (SELECT 1 FROM asset_annotations x WHERE x.asset = a.no)),"
-        " SUM(a.status = 'Review'), SUM(a.status = 'Tofix'), SUM(a.status = 'Completed')"
-        " FROM asset_groups g JOIN assets a ON a.no = g.asset WHERE g.project = ?"
+        f" COUNT(*) FILTER (WHERE {project.state.annotated('a.no')}),"
+        " COUNT(*) FILTER (WHERE a.status = 'Review'),"
+        " COUNT(*) FILTER (WHERE a.status = 'Tofix'),"
+        " COUNT(*) FILTER (WHERE a.status = 'Completed')"
+        " FROM asset_groups g JOIN assets a ON a.no = g.asset"
+        f" WHERE g.project = ? AND {project.state.has('a.born')}"
         " GROUP BY g.name ORDER BY g.name",
         (project.no,),
     )
@@ -330,8 +437,13 @@ def listing(
     db: Database, project: ProjectKey
 ) -> list[tuple[int, bytes, str, int, int, str | None, str | None]]:
     """Every asset as (number, id, file name, width, height, path, blob), sorted by file name."""
-    return db.rows(
+    found = db.rows(
         "SELECT no, id, filename, width, height, path, blob FROM assets WHERE project = ?"
-        " ORDER BY filename",
+        f" AND {project.state.has('born')} ORDER BY filename",
         (project.no,),
     )
+    former = _former(db, project)
+    if former:
+        found += [(a.no, a.id, a.filename, a.width, a.height, a.path, a.blob) for a in former]
+        found.sort(key=lambda each: each[2].encode())  # as the database orders text
+    return found

@@ -147,7 +147,10 @@ class AttributeBook:
             )
             for a in tag.attributes
         ]
+        there = {a.name for a in tag.attributes}
         for name, kind in new.items():
+            if name in there:  # somebody has defined it meanwhile
+                continue
             options = None
             if kind == "Categorical":
                 options = AttributeOptions(categories=list(self._categories[tag.name, name]))

@@ -24,6 +24,10 @@ class Result(Protocol):
     def rowcount(self) -> int:
         """How many rows were written."""
 
+    @property
+    def description(self) -> Any:
+        """Of each column its name, and what else the driver says of it."""
+
     def fetchall(self) -> list[Any]:
         """All rows."""
 

@@ -14,7 +14,7 @@ from annotary.model import (
     Overview,
 )
 from annotary.store.database import Database
-from annotary.store.projects import ProjectKey
+from annotary.store.projects import ProjectKey, by_numbers
 
 EXPORT = "nexus.annotations.export"
 IMPORT = "nexus.annotations.import"
@@ -102,13 +102,11 @@ def project_of(db: Database, operation: OperationRow) -> ProjectKey:
 
     Raises :class:`NotFoundError` when the project or the operation is gone.
     """
-    found = db.row(
-        "SELECT p.no, p.id FROM operations o JOIN projects p ON p.no = o.project WHERE o.id = ?",
-        (operation.id,),
-    )
-    if found is None:
+    found = db.row("SELECT project FROM operations WHERE id = ?", (operation.id,))
+    keys = [] if found is None else by_numbers(db, found)
+    if not keys:
         raise NotFoundError("The project is gone.", hint="It was deleted meanwhile.")
-    return ProjectKey(*found)
+    return keys[0]
 
 
 def all_of(db: Database, project: ProjectKey) -> list[OperationRow]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from annotary import ids
 from annotary.errors import NotFoundError
 from annotary.model import Project, ProjectStatistic, TagCount, Workspace
 from annotary.store.database import Database
+from annotary.store.states import NOW, State
 
 
 class ProjectKey(NamedTuple):
-    """A project as other modules need it: its internal number and its id."""
+    """A project as other modules need it: its internal number, its id, and what is seen of it."""
 
     no: int
     id: bytes
+    state: State = NOW
 
     @property
     def text(self) -> str:
@@ -49,66 +53,105 @@ def create(db: Database, name: str, type_: str) -> ProjectKey:
 def find(db: Database, project_id: str) -> ProjectKey:
     """The project with the given id. Raises :class:`NotFoundError`."""
     raw = ids.parse("proj", project_id)
-    found = db.row("SELECT no FROM projects WHERE id = ?", (raw,))
-    if found is None:
+    found = _keys(db, "p.id = ? AND p.died IS NULL", (raw,))
+    if not found:
         raise NotFoundError(
             f"There is no project {project_id!r}.", hint="List them with client.list_projects()."
         )
-    return ProjectKey(found[0], raw)
+    return found[0]
 
 
 def by_number(db: Database, no: int) -> ProjectKey:
-    """The project with an internal number."""
-    (id_,) = db.row("SELECT id FROM projects WHERE no = ?", (no,))
-    return ProjectKey(no, id_)
+    """The project with an internal number, also where it is in the trash."""
+    return _keys(db, "p.no = ?", (no,))[0]
+
+
+def by_numbers(db: Database, numbers: Sequence[int]) -> list[ProjectKey]:
+    """The projects with these internal numbers; those that are gone are left out."""
+    return [k for no in numbers for k in _keys(db, "p.no = ? AND p.died IS NULL", (no,))]
+
+
+def _keys(db: Database, where: str, values: tuple[object, ...]) -> list[ProjectKey]:
+    """Projects in their present states."""
+    found = db.rows(
+        "SELECT p.no, p.id, (SELECT MAX(c.no) FROM changes c WHERE c.project = p.no),"
+        " (SELECT json_group_array(c.no) FROM changes c WHERE c.project = p.no"
+        f" AND c.state != 'published') FROM projects p WHERE {where} ORDER BY p.no",
+        values,
+    )
+    return [
+        ProjectKey(no, id_, State(upto or 0, tuple(sorted(json.loads(open_))), True))
+        for no, id_, upto, open_ in found
+    ]
 
 
 def find_named(db: Database, name: str) -> list[ProjectKey]:
     """All projects with the given name."""
-    found = db.rows("SELECT no, id FROM projects WHERE name = ? ORDER BY no", (name,))
-    return [ProjectKey(*each) for each in found]
+    return _keys(db, "p.name = ? AND p.died IS NULL", (name,))
 
 
-def describe(db: Database, project: ProjectKey, statistic: bool = True) -> Project:
-    """The project with its tags, groups and counts."""
-    name, type_, created = db.row(
-        "SELECT name, type, created FROM projects WHERE no = ?", (project.no,)
-    )
-    tags = db.rows(
-        "SELECT name, annotations FROM tags WHERE project = ? ORDER BY idx", (project.no,)
-    )
-    groups = db.rows("SELECT DISTINCT name FROM asset_groups WHERE project = ?", (project.no,))
-    return Project(
-        id=project.text,
-        name=name,
-        workspace_id=workspace(db).id,
-        type=type_,
-        create_date=created,
-        localization="local",
-        tags=[tag for tag, _ in tags],
-        groups=[group for (group,) in groups],
-        statistic=_statistic(db, project, tags) if statistic else None,
-    )
-
-
-def _statistic(db: Database, project: ProjectKey, tags: list[tuple[str, int]]) -> ProjectStatistic:
-    (total,) = db.row("SELECT COUNT(*) FROM assets WHERE project = ?", (project.no,))
-    (annotated,) = db.row(
-        "SELECT COUNT(*) FROM assets a WHERE a.project = ?"
-        " AND EXISTS (SELECT 1 FROM asset_annotations x WHERE x.asset = a.no)",
-        (project.no,),
-    )
-    return ProjectStatistic(
-        tags_count=[TagCount(name=name, count=count) for name, count in tags],
-        total_assets=total,
-        annotated_assets=annotated,
-        total_annotations=sum(count for _, count in tags),
-    )
+def describe(db: Database, projects: Sequence[ProjectKey]) -> list[Project]:
+    """Projects with their tags, groups and counts, in a constant number of statements."""
+    if not projects:
+        return []
+    marks = f"({','.join(str(each.no) for each in projects)})"
+    # numbers of changes are those of one project only
+    state = State(0, tuple(no for each in projects for no in each.state.open), True)
+    named = {
+        no: rest
+        for no, *rest in db.rows(
+            f"SELECT no, name, type, created FROM projects WHERE no IN {marks}"
+        )
+    }
+    tags: dict[int, list[TagCount]] = {}
+    for no, name, count in db.rows(
+        f"SELECT project, name, annotations FROM tags WHERE project IN {marks} ORDER BY idx"
+    ):
+        tags.setdefault(no, []).append(TagCount(name=name, count=count))
+    groups: dict[int, list[str]] = {}
+    for no, name in db.rows(
+        "SELECT DISTINCT g.project, g.name FROM asset_groups g JOIN assets a ON a.no = g.asset"
+        f" WHERE g.project IN {marks} AND {state.has('a.born')} ORDER BY g.project, g.name"
+    ):
+        groups.setdefault(no, []).append(name)
+    counts = {
+        no: rest
+        for no, *rest in db.rows(
+            "SELECT a.project, COUNT(*), COUNT(*) FILTER (WHERE"
+            f" {state.annotated('a.no')}) FROM assets a WHERE a.project IN {marks}"
+            f" AND {state.has('a.born')} GROUP BY a.project"
+        )
+    }
+    workspace_id = workspace(db).id
+    found = []
+    for each in projects:
+        name, type_, created = named[each.no]
+        total, annotated = counts.get(each.no, (0, 0))
+        used = tags.get(each.no, [])
+        found.append(
+            Project(
+                id=each.text,
+                name=name,
+                workspace_id=workspace_id,
+                type=type_,
+                create_date=created,
+                localization="local",
+                tags=[tag.name for tag in used],
+                groups=groups.get(each.no, []),
+                statistic=ProjectStatistic(
+                    tags_count=used,
+                    total_assets=total,
+                    annotated_assets=annotated,
+                    total_annotations=sum(tag.count for tag in used),
+                ),
+            )
+        )
+    return found
 
 
 def all_of(db: Database) -> list[ProjectKey]:
     """Every project, in the order of creation."""
-    return [ProjectKey(*each) for each in db.rows("SELECT no, id FROM projects ORDER BY no")]
+    return _keys(db, "p.died IS NULL", ())
 
 
 def rename(db: Database, project: ProjectKey, name: str) -> None:
@@ -116,8 +159,13 @@ def rename(db: Database, project: ProjectKey, name: str) -> None:
     db.execute("UPDATE projects SET name = ? WHERE no = ?", (name, project.no))
 
 
-def delete(db: Database, project: ProjectKey) -> list[str]:
-    """Remove a project and all that belongs to it; answers the keys of its blobs."""
+def delete(db: Database, project: ProjectKey) -> None:
+    """Put a project into the trash: nobody sees it any more, and nothing of it is gone."""
+    db.execute("UPDATE projects SET died = ? WHERE no = ?", (ids.now_ms(), project.no))
+
+
+def purge(db: Database, project: ProjectKey) -> list[str]:
+    """Remove a project and all that belongs to it for good; answers the keys of its blobs."""
     no = (project.no,)
     blobs = [
         blob
@@ -137,7 +185,16 @@ def delete(db: Database, project: ProjectKey) -> list[str]:
             " (SELECT no FROM import_sessions WHERE project = ?)",
             no,
         )
+    changed = "(SELECT no FROM changes WHERE project = ?)"
+    mine = "(SELECT seq FROM annotations WHERE project = ?)"
+    db.execute(f"DELETE FROM dead WHERE seq IN {mine}", no)
+    db.execute(f"DELETE FROM past WHERE seq IN {mine}", no)
+    db.execute(f"DELETE FROM gaps WHERE died IN {changed}", no)
+    db.execute(f"DELETE FROM runs WHERE change IN {changed}", no)
     for table in (
+        "versions",
+        "snapshots",
+        "changes",
         "annotations",
         "asset_groups",
         "assets",

@@ -83,11 +83,13 @@ class Store:
                 db.execute("ROLLBACK")
 
     @contextmanager
-    def write(self) -> Iterator[Database]:
+    def write(self, *, durable: bool = True) -> Iterator[Database]:
         """A transaction: committed and durable at the end, or undone by an exception.
 
-        Inside :meth:`together` it is a part of that one, and still undone as a whole. Raises
-        :class:`ServiceUnavailableError` when others write for longer than ``busy_seconds``.
+        One that is not ``durable`` becomes so with the next one that is; until then a power
+        failure may undo it. Inside :meth:`together` it is a part of that one, and still undone as
+        a whole. Raises :class:`ServiceUnavailableError` when others write for longer than
+        ``busy_seconds``.
         """
         if getattr(self._local, "together", False):
             db = self._database()
@@ -101,6 +103,8 @@ class Store:
             if db.in_transaction:
                 raise RuntimeError("a write transaction inside another transaction")
             try:
+                if not durable:
+                    db.execute("PRAGMA synchronous = NORMAL")
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
@@ -111,6 +115,8 @@ class Store:
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
+                if not durable:
+                    db.execute("PRAGMA synchronous = FULL")
         finally:
             self._writing.release()
 

@@ -15,12 +15,13 @@ from annotary.model import (
     Skeleton,
     Tag,
 )
+from annotary.store import versions
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
 _COLUMNS = (
-    "no, idx, name, color, description, numbers, skeleton, annotations,"
-    " ontology_id, ontology_version, attributes"
+    "no, idx, name, color, description, numbers, skeleton, annotations, "
+    "ontology_id, ontology_version, attributes"
 )
 
 
@@ -52,7 +53,15 @@ _attributes = msgspec.json.Decoder(list[OntologyAttribute])
 
 def all_of(db: Database, project: ProjectKey) -> list[TagRow]:
     """The project's tags in their order."""
-    found = db.rows(f"SELECT {_COLUMNS} FROM tags WHERE project = ? ORDER BY idx", (project.no,))
+    found = db.rows(
+        f"SELECT {_COLUMNS} FROM tags WHERE project = ? AND {project.state.has('born')}"
+        " ORDER BY idx",
+        (project.no,),
+    )
+    former = versions.former(db, "tag", project.no, project.state)
+    if former:
+        found += [tuple(row[name] for name in _COLUMNS.split(", ")) for row in former]
+        found.sort(key=lambda each: each[1])
     return [_tag(each) for each in found]
 
 
@@ -93,23 +102,15 @@ def by_name(db: Database, project: ProjectKey, name: str) -> TagRow | None:
     return None if found is None else _tag(found)
 
 
-def ensure(db: Database, project: ProjectKey, names: Sequence[str]) -> tuple[list[int], list[str]]:
-    """The numbers of the named tags, creating those that are missing; and which were created."""
-    known = {tag.name: tag.no for tag in all_of(db, project)}
-    created = []
-    for name in names:
-        if name not in known:
-            known[name] = create(db, project, name)
-            created.append(name)
-    return [known[name] for name in names], created
-
-
 def create(
     db: Database,
     project: ProjectKey,
     name: str,
     color: str | None = None,
     description: str | None = None,
+    *,
+    born: int = 0,
+    no: int | None = None,
 ) -> int:
     """Add a tag at the end. Raises :class:`ConflictError` when the name is taken."""
     if not name.strip():
@@ -117,10 +118,11 @@ def create(
     if by_name(db, project, name) is not None:
         raise ConflictError(f"The project has a tag {name!r} already.")
     (index,) = db.row("SELECT COALESCE(MAX(idx) + 1, 0) FROM tags WHERE project = ?", (project.no,))
-    no = db.reserve("tags")
+    no = no or db.reserve("tags")
     db.execute(
-        "INSERT INTO tags (no, project, idx, name, color, description) VALUES (?, ?, ?, ?, ?, ?)",
-        (no, project.no, index, name, color, description),
+        "INSERT INTO tags (no, project, idx, name, color, description, born)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (no, project.no, index, name, color, description, born),
     )
     return no
 
@@ -135,21 +137,13 @@ def update(db: Database, project: ProjectKey, tag: TagRow, changes: dict[str, st
             db.execute(f"UPDATE tags SET {column} = ? WHERE no = ?", (changes[column], tag.no))
 
 
-def delete(db: Database, tag: TagRow) -> None:
-    """Remove a tag that no annotation has. Raises :class:`ConflictError` otherwise."""
+def refuse_used(tag: TagRow) -> None:
+    """Raise :class:`ConflictError` where annotations have a tag."""
     if tag.annotations:
         raise ConflictError(
             f"The tag {tag.name!r} has {tag.annotations} annotations and was not deleted.",
             hint="Merge it into another tag, or delete its annotations first.",
         )
-    db.execute("DELETE FROM tags WHERE no = ?", (tag.no,))
-
-
-def merge(db: Database, source: TagRow, target: TagRow) -> None:
-    """Give all annotations of one tag to another and remove the first."""
-    db.execute("UPDATE annotations SET tag = ? WHERE tag = ?", (target.no, source.no))
-    count(db, {source.no: -source.annotations, target.no: source.annotations})
-    db.execute("DELETE FROM tags WHERE no = ?", (source.no,))
 
 
 def count(db: Database, changes: dict[int, int]) -> None:
