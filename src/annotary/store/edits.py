@@ -110,25 +110,27 @@ def delete_of_asset(change: Change, asset: int) -> int:
     """Delete all annotations of an asset; answers how many."""
     return kill(
         change,
-        "n.seq IN (SELECT x.seq FROM asset_annotations x WHERE x.asset = ?)",
+        "asset_annotations x CROSS JOIN annotations n ON n.seq = x.seq",
+        "x.asset = ?",
         (asset,),
     )
 
 
-def kill(change: Change, which: str, values: Sequence[object] = ()) -> int:
+def kill(change: Change, source: str, which: str, values: Sequence[object] = ()) -> int:
     """Delete the living rows ``n`` that a condition names; answers how many.
 
-    The condition is SQL of this package, about ``annotations n``.
+    ``source`` and the condition are SQL of this package: ``annotations n`` and what it is joined
+    with.
     """
     where = f"{which} AND {change.project.state.alive('n')}"
     removed = 0
     for tag, count in change.db.rows(
-        f"SELECT n.tag, COUNT(*) FROM annotations n WHERE {where} GROUP BY n.tag", values
+        f"SELECT n.tag, COUNT(*) FROM {source} WHERE {where} GROUP BY n.tag", values
     ):
         change.by_tag[tag] -= count
         removed += count
     change.db.execute(
-        f"INSERT INTO dead (seq, died) SELECT n.seq, {change.no} FROM annotations n WHERE {where}",
+        f"INSERT INTO dead (seq, died) SELECT n.seq, {change.no} FROM {source} WHERE {where}",
         values,
     )
     change.count("annotations", "removed", removed)
