@@ -89,8 +89,7 @@ class Difference:
         right = self._objects(self.after, self._right[begin:end])
         sides = _sides(self.before, self._left[begin:end])
         other = _sides(self.after, self._right[begin:end])
-        sides = np.where(sides > 0, sides, other)
-        return changes(self.images[begin:end], sides, left, right)
+        return changes(self.images[begin:end], np.maximum(sides, other), left, right)
 
     def _objects(self, side: State, images: Ints) -> Objects:
         """The objects of some images; an image that the side lacks has none."""

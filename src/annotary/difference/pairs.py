@@ -304,7 +304,8 @@ def _likeness(left: Objects, i: int, right: Objects, j: int) -> float:
     if not seen.any():
         return 0.0
     apart = np.hypot(*(one[seen, :2] - two[seen, :2]).T).mean()
-    side = np.sqrt(max(float(np.prod(left.extent[i, 2:] - left.extent[i, :2])), 0.0))
+    areas = (np.prod(s.extent[n, 2:] - s.extent[n, :2]) for s, n in ((left, i), (right, j)))
+    side = np.sqrt(max(map(float, areas)))
     # a large skeleton may move further than a small one
     return float(max(0.0, 1.0 - apart / (2 * max(_REACH * side, _REACH / 5))))
 
