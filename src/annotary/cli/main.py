@@ -8,7 +8,16 @@ import os
 
 import click
 
-from annotary.cli import assets, checking, converting, exporting, formats, importing, projects
+from annotary.cli import (
+    assets,
+    checking,
+    converting,
+    difference,
+    exporting,
+    formats,
+    importing,
+    projects,
+)
 from annotary.cli import server as serving
 from annotary.cli.context import shared
 from annotary.cli.failures import Program
@@ -46,6 +55,7 @@ for _command in (
     exporting.export,
     converting.convert,
     checking.check,
+    difference.diff,
     formats.formats,
     serving.serve,
     serving.key,

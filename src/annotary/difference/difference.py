@@ -26,21 +26,17 @@ ROUNDING = 0.999
 _IMAGES_AT_ONCE = 2_000
 
 
-class Named(Protocol):
-    """A tag, as far as a difference needs it."""
-
-    name: str
-
-
 class State(Protocol):
     """One unchanging state of a project or of files; see ``annotary.writing.exporting.Origin``."""
 
-    tags: Sequence[Any]
-    """Each with a ``name``."""
     names: list[str]
     """File names of all images."""
     widths: Any
     heights: Any
+
+    @property
+    def tags(self) -> Sequence[Any]:
+        """The tags, each with a ``name``."""
 
     def scan(self, images: Sequence[int]) -> Iterator[AnnotationBatch]:
         """Annotations of the images with these places in ``names``, in that order."""
