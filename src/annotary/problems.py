@@ -119,7 +119,7 @@ RULES = _table(
         "unknown-format",
         ERROR,
         "No known format recognises this file ({detail}).",
-        "Name the format (format=... or --format). Known: {known}.",
+        "{advice}",
     ),
     Rule(
         "ambiguous-format",
@@ -146,12 +146,56 @@ RULES = _table(
         "Import the annotation file that these results belong to, or merge the results into "
         "it (pycocotools: COCO.loadRes) and import that.",
     ),
+    Rule(
+        "lock-file",
+        ERROR,
+        "This is a lock file that an office program left, not annotations.",
+        "Close the document, or delete the files whose names start with '~$'.",
+    ),
+    Rule(
+        "web-page",
+        ERROR,
+        "This is a web page (HTML), not the data: it was probably saved instead of them.",
+        "Download the file again, signed in where that is asked for.",
+    ),
     Rule("duplicate-file", ERROR, "The file {name} was added twice.", "Add each file once."),
     Rule(
         "unreadable-file",
         ERROR,
         "The file cannot be read: {detail}.",
         "Check that the file exists and that you may read it.",
+    ),
+    Rule(
+        "unreadable-folder",
+        ERROR,
+        "The folder cannot be read: {detail}. What is in it was not looked at.",
+        "Check that you may read it, or leave it out.",
+    ),
+    Rule(
+        "unreadable-image",
+        ERROR,
+        "The image cannot be read: {detail}.",
+        "Replace the file, take it out of the folder, or register the image with its size. "
+        "on_error='skip' (--on-error skip) takes the others.",
+    ),
+    Rule(
+        "unreadable-member",
+        ERROR,
+        "{what} in the archive cannot be read: {detail}.",
+        "{advice}",
+    ),
+    Rule("broken-archive", ERROR, "The archive cannot be read: {detail}.", "{advice}"),
+    Rule(
+        "changed-file",
+        ERROR,
+        "The file changed while it was read: {detail}.",
+        "Wait until whatever writes it is done, then import again.",
+    ),
+    Rule(
+        "nothing-to-read",
+        ERROR,
+        "None of the files holds annotations ({files}).",
+        "{advice}",
     ),
     Rule(
         "too-large",
@@ -375,7 +419,26 @@ RULES = _table(
     Rule(
         "not-an-annotation-file",
         WARNING,
-        "The file holds no annotations and was left alone ({detail}).",
+        "{files} no annotations and {were} left alone: {names} ({detail}).",
+        "If {they} annotations after all, name the file itself, or its format.",
+    ),
+    Rule(
+        "left-archive",
+        WARNING,
+        "The archive cannot be read and was left alone: {detail}.",
+        "{advice}",
+    ),
+    Rule("left-alone", WARNING, "{files} left alone: {kinds}.", ""),
+    Rule(
+        "not-a-file",
+        WARNING,
+        "This is {kind}, not a file; it was left alone.",
+        "",
+    ),
+    Rule(
+        "linked-twice",
+        WARNING,
+        "The folder is linked twice, here and at {first}; it was read once.",
         "",
     ),
 )
