@@ -170,7 +170,7 @@ def test_clients_reach_the_engine_only_through_the_transport() -> None:
         and each.module not in doors
         and part(each.imported) in engine
         # which files of a folder are meant
-        and each.imported not in {"annotary.formats", "annotary.reading.folders"}
+        and each.imported not in {"annotary.formats", "annotary.reading.inputs"}
     ]
     assert told(wrong) == []
 

@@ -617,6 +617,30 @@ class ImportFile(Wire):
     size: int
     crc32c: str = ""
     path: str | None = None
+    found: bool = False
+    """A folder or an archive had the file, nobody named it: it costs nothing if it holds no
+    annotations."""
+    prefix: str = ""
+    """What stands in front of the names of its images, to keep them from others'."""
+
+
+class ImportRemark(Wire):
+    """What stood in the way while files were looked for: a rule's code, a place, its values."""
+
+    code: Literal[
+        "unreadable-folder",
+        "unreadable-file",
+        "unreadable-image",
+        "unreadable-member",
+        "broken-archive",
+        "left-archive",
+        "left-alone",
+        "linked-twice",
+        "not-a-file",
+        "too-large",
+    ]
+    file: str
+    values: dict[str, str] = {}
 
 
 class ImportFileTarget(Wire):
@@ -718,6 +742,8 @@ class ImportReport(Wire, omit_defaults=False):
     dry_run: bool = False
     tags_created: list[str] = []
     assets_created: int = 0
+    unread: int = 0
+    """Files that could not be read, or not to their end."""
     errors: int = 0
     warnings: int = 0
     files: list[FileReport] = []

@@ -269,9 +269,10 @@ class ImportSessionRef(InProject):
 
 
 class NewImportFiles(Wire):
-    """At most 1,000 files to add to an import session."""
+    """At most 1,000 files to add to an import session, and remarks on what is not among them."""
 
     files: list[model.ImportFile]
+    remarks: list[model.ImportRemark] = []
 
 
 class AddImportFiles(InProject):

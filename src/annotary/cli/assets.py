@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 
 import click
 
 from annotary.cli.context import Context, common, counts, shared
-from annotary.cli.texts import table
+from annotary.cli.failures import DATA_REFUSED
+from annotary.cli.texts import ERROR, print_problems, problems_data, table
 
 
 @click.group()
@@ -25,11 +27,19 @@ def add(context: Context, name_or_id: str, paths: tuple[str, ...], groups: tuple
     """Upload images, or all images of folders."""
     project = context.project(name_or_id)
     before = counts(project).total_assets
-    with project.assets.create_upload_session(groups=list(groups)) as session:
-        for path in paths:
-            session.add_path(path)
+    with project.assets.create_upload_session(groups=list(groups), on_error="skip") as session:
+        session.add_paths(paths)
     count = counts(project).total_assets - before
-    context.answer({"added": count}, f"Added {count:,} images to {project.name}.")
+    errors = sum(problem.level == ERROR for problem in session.problems)
+    if not context.json:
+        print_problems(session.problems, 0)
+    context.answer(
+        {"added": count, "problems": problems_data(session.problems)},
+        f"Added {count:,} images to {project.name}."
+        + (f" {errors:,} could not be read." if errors else ""),
+    )
+    if errors:
+        sys.exit(DATA_REFUSED)
 
 
 @asset.command("list")

@@ -9,15 +9,17 @@ import click
 
 from annotary.cli.context import Context, without_store
 from annotary.cli.failures import DATA_REFUSED, must_be_writable
+from annotary.cli.importing import PATH, PREFIX
 from annotary.cli.progress import Progress
 from annotary.cli.reading import must_have_read, report
 
 
 @click.command("check")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @click.option("--format", "format_", metavar="FORMAT", help="The files' format; else recognised.")
-@click.option("--images", type=click.Path(exists=True, file_okay=False), help="The images' folder.")
+@click.option("--images", type=click.Path(exists=True), help="The images' folder.")
 @click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
+@PREFIX
 @click.option("--show", default=50, show_default=True, help="Problems to print; 0: all.")
 @without_store
 def check(
@@ -26,18 +28,22 @@ def check(
     format_: str | None,
     images: str | None,
     rejects: str | None,
+    prefixes: tuple[str, ...],
     show: int,
 ) -> None:
     """Check annotation files and report every fault with its place; exit 1 if there are errors."""
     from annotary import formats
-    from annotary.conversion.conversion import Conversion, sources_of
+    from annotary.conversion.conversion import Conversion
+    from annotary.reading.inputs import Inputs
     from annotary.writing.output import FolderOutput
 
     if rejects is not None:
         must_be_writable(Path(rejects))
-    with Progress("Checking") as progress:
+    with Inputs.of_annotations() as inputs, Progress("Checking") as progress:
+        inputs.add_all(paths, prefixes)
         conversion = Conversion(
-            sources_of(paths),
+            inputs.sources(),
+            remarks=inputs.problems,
             format_=formats.get(format_) if format_ else None,
             images=Path(images) if images else None,
             on_error="skip",
@@ -46,7 +52,7 @@ def check(
             rejects=FolderOutput(Path(rejects)) if rejects else None,
         )
     with conversion:
-        must_have_read(conversion)
+        must_have_read(context, conversion)
         report(context, conversion, show)
         log = conversion.log
         if not context.json:

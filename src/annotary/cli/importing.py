@@ -13,19 +13,28 @@ from annotary.cli.context import Context, common
 from annotary.cli.failures import DATA_REFUSED, Stopped, must_be_writable, writing
 from annotary.cli.interrupting import done, interruptible, still_running, stopped
 from annotary.cli.progress import Progress
-from annotary.cli.texts import import_text, print_logs
+from annotary.cli.texts import ERROR, import_text, print_logs
 
 if TYPE_CHECKING:
     from annotary import ImportFailedError
     from annotary.client.importsession import ImportSession
     from annotary.client.project import Project
 
+PATH = click.Path(exists=True, allow_dash=True)
+"""A file, a folder, an archive, or ``-`` for standard input."""
+PREFIX = click.option(
+    "--prefix",
+    "prefixes",
+    multiple=True,
+    metavar="NAME",
+    help="Stands in front of the names of a path's images; one for each PATH.",
+)
 ON_ERROR = click.Choice(["reject_session", "reject_file", "skip"])
 
 
 @click.command("import")
 @click.argument("name_or_id", metavar="PROJECT")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATH)
 @click.option("--format", "format_", metavar="FORMAT", help="The files' format; else recognised.")
 @click.option(
     "--on-error",
@@ -42,6 +51,7 @@ ON_ERROR = click.Choice(["reject_session", "reject_file", "skip"])
 @click.option("--images", type=click.Path(exists=True), help="Upload these images first.")
 @click.option("--dry-run", is_flag=True, help="Report everything, commit nothing.")
 @click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
+@PREFIX
 @click.option("--show", default=10, show_default=True, help="How many problems to print; 0: all.")
 @common
 def import_(
@@ -54,6 +64,7 @@ def import_(
     images: str | None,
     dry_run: bool,
     rejects: str | None,
+    prefixes: tuple[str, ...],
     show: int,
 ) -> None:
     """Import annotation files, or folders of them, into a project.
@@ -66,9 +77,11 @@ def import_(
     if rejects is not None:
         must_be_writable(Path(rejects))
     project = context.project(name_or_id)
+    unreadable = []
     if images is not None:
-        with project.assets.create_upload_session() as upload:
+        with project.assets.create_upload_session(on_error="skip") as upload:
             upload.add_path(images)
+        unreadable = [problem for problem in upload.problems if problem.level == ERROR]
     begin = time.monotonic()
     failed = None
     with Progress("Importing") as progress:
@@ -86,8 +99,8 @@ def import_(
 
         def work() -> None:
             with session:
-                for path in paths:
-                    session.add_path(path)
+                session.add_paths(paths, prefixes)
+                session.add_problems(unreadable)
             session.wait_until_done()
 
         try:

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from annotary.cli.context import Context
-from annotary.cli.texts import files_table, print_problem
+from annotary.cli.texts import files_table, print_problems, problems_data
 
 if TYPE_CHECKING:
     from annotary.conversion.conversion import Conversion
 
 
-def must_have_read(conversion: Conversion) -> None:
+def must_have_read(context: Context, conversion: Conversion) -> None:
     """A gate that has looked at nothing must not pass. Raises BadRequestError."""
     from annotary import BadRequestError
 
-    if conversion.log.errors or any(r.role == "annotations" for r in conversion.reports):
+    if [problem.code for problem in conversion.log.first] != ["nothing-to-read"]:
         return
-    names = ", ".join(r.file for r in conversion.reports[:3])
-    raise BadRequestError(
-        "None of the files holds annotations.",
-        hint=f"Looked at {names}; annotary formats lists what can be read.",
-    )
+    *before, nothing = conversion.problems
+    if not context.json:
+        print_problems(before, 0)
+    raise BadRequestError(nothing.message, hint=nothing.hint)
 
 
 def report(context: Context, conversion: Conversion, show: int) -> None:
@@ -31,12 +30,8 @@ def report(context: Context, conversion: Conversion, show: int) -> None:
     if context.json:
         context.answer(reading_data(conversion))
         return
-    for count, problem in enumerate(conversion.problems):
-        if show and count == show:
-            rest = conversion.log.errors + conversion.log.warnings - show
-            click.echo(f"... and {rest:,} more (--show 0 prints all).\n", err=True)
-            break
-        print_problem(problem.level, problem.text)
+    log = conversion.log
+    print_problems(conversion.problems, show, log.errors + log.warnings)
     click.echo(files_table(conversion.reports))
 
 
@@ -47,18 +42,5 @@ def reading_data(conversion: Conversion) -> dict[str, Any]:
         "warnings": conversion.log.warnings,
         "files": conversion.reports,
         "matches": conversion.matches,
-        "problems": [
-            {
-                "level": p.level,
-                "code": p.code,
-                "file": p.file,
-                "line": p.location.line,
-                "column": p.location.column,
-                "pointer": p.location.pointer,
-                "records": p.count,
-                "message": p.message,
-                "hint": p.hint,
-            }
-            for p in conversion.problems
-        ],
+        "problems": problems_data(conversion.problems),
     }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from annotary.model import FileReport, ImportReport, ImportSessionLogLogItem
+    from annotary.problems import Problem
+
+ERROR = "Error"
 
 
 def table(rows: Sequence[tuple[Any, ...]], head: tuple[str, ...]) -> str:
@@ -27,18 +30,50 @@ def table(rows: Sequence[tuple[Any, ...]], head: tuple[str, ...]) -> str:
 
 def print_logs(logs: Sequence[ImportSessionLogLogItem], show: int) -> None:
     """Problems on standard error, at most ``show`` of them (0: all)."""
-    shown = logs if show == 0 else logs[:show]
-    for item in shown:
-        print_problem(item.level, item.message)
-    if len(logs) > len(shown):
-        click.echo(f"... and {len(logs) - len(shown):,} more (--show 0 prints all).\n", err=True)
+    _print(((item.level, item.message) for item in logs), len(logs), show)
 
 
-def print_problem(level: str, text: str) -> None:
-    """One problem on standard error: its first line in colour, then its hint."""
-    head, _, rest = text.partition("\n")
-    click.secho(f"{level}: {head}", fg="red" if level == "Error" else "yellow", err=True)
-    click.echo(f"{rest.strip()}\n" if rest.strip() else "", err=True)
+def print_problems(problems: Iterable[Problem], show: int, count: int = 0) -> None:
+    """Problems on standard error, at most ``show`` of ``count`` (0: all)."""
+    _print(((problem.level, problem.text) for problem in problems), count, show)
+
+
+def problems_data(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Problems as data."""
+    return [
+        {
+            "level": p.level,
+            "code": p.code,
+            "file": p.file,
+            "line": p.location.line,
+            "column": p.location.column,
+            "pointer": p.location.pointer,
+            "records": p.count,
+            "message": p.message,
+            "hint": p.hint,
+        }
+        for p in problems
+    ]
+
+
+def _print(problems: Iterable[tuple[str, str]], count: int, show: int) -> None:
+    """Each problem: its first line in colour, then its hint, where it has not just been given."""
+    before = ""
+    for number, (level, text) in enumerate(problems):
+        if show and number == show:
+            rest = count - show
+            click.echo(f"... and {rest:,} more (--show 0 prints all).\n", err=True)
+            break
+        head, _, hint = text.partition("\n")
+        hint = hint.strip()
+        if number and hint != before and not before:
+            click.echo("", err=True)
+        click.secho(f"{level}: {head}", fg="red" if level == ERROR else "yellow", err=True)
+        if hint and hint != before:
+            click.echo(f"{hint}\n", err=True)
+        before = hint
+    if before == "":
+        click.echo("", err=True)
 
 
 def import_text(report: ImportReport) -> str:

@@ -7,13 +7,17 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from annotary import checksum, model, routes
 from annotary.client.dictionaries import convert, page_limit
 from annotary.client.operations import Operations
 from annotary.client.transport import Transport
-from annotary.errors import BadRequestError, NotFoundError
+from annotary.errors import BadRequestError, ValidationError
+from annotary.problems import ERROR, Problem
+
+if TYPE_CHECKING:
+    from annotary.reading.inputs import Inputs
 
 _PER_CALL = 1000
 
@@ -104,22 +108,33 @@ class Assets:
         return found
 
     def create_upload_session(
-        self, groups: Sequence[str] | str = ("main",), background: bool = False
+        self,
+        groups: Sequence[str] | str = ("main",),
+        background: bool = False,
+        on_error: Literal["reject_session", "skip"] = "reject_session",
     ) -> UploadSession:
         """Upload images::
 
-        with project.assets.create_upload_session() as session:
-            session.add_path("images/")
+            with project.assets.create_upload_session() as session:
+                session.add_path("images/")
+
+        An image that cannot be read makes the session fail; with ``on_error="skip"`` it is left
+        out, ``session.problems`` says why, and the others are taken.
         """
         wanted = [groups] if isinstance(groups, str) else [*groups]
-        return UploadSession(self._transport, self._project_id, wanted, background)
+        return UploadSession(self._transport, self._project_id, wanted, background, on_error)
 
 
 class UploadSession:
     """Add images inside a ``with`` block; they are in the project when it ends."""
 
     def __init__(
-        self, transport: Transport, project_id: str, groups: list[str], background: bool
+        self,
+        transport: Transport,
+        project_id: str,
+        groups: list[str],
+        background: bool,
+        on_error: Literal["reject_session", "skip"] = "reject_session",
     ) -> None:
         self._transport = transport
         self._project_id = project_id
@@ -127,7 +142,11 @@ class UploadSession:
         self._background = background
         self._pending: list[tuple[model.AssetUploadFile, bytes | Path]] = []
         self._names: set[str] = set()
+        self._skip = on_error == "skip"
+        self._inputs: Inputs | None = None
         self.operation_ids: list[str] = []
+        self.problems: list[Problem] = []
+        """Images and folders that could not be read, and files of other kinds beside them."""
 
     def __enter__(self) -> UploadSession:
         return self
@@ -138,31 +157,56 @@ class UploadSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self._send()
-            if not self._background:
-                self.wait_until_done()
+        try:
+            if error is None:
+                self._send()
+                if not self._background:
+                    self.wait_until_done()
+        finally:
+            if self._inputs is not None:
+                self._inputs.close()
 
     def add_path(self, file_path: str | os.PathLike[str]) -> UploadSession:
-        """Add an image, or all images of a folder and the folders below it.
+        """Add an image, or all images of a folder or archive and the folders below it.
 
-        Images of a folder keep their place in it as part of their name.
+        Images of a folder keep their place in it as part of their name. Links are followed;
+        zips and tars are read as folders.
         """
-        path = Path(file_path).expanduser()
-        if path.is_dir():
-            count = 0
-            from annotary.reading import folders  # here: it needs the engine
+        return self.add_paths([file_path])
 
-            for found in folders.images(path):
-                self._add(found.relative_to(path).as_posix(), found)
-                count += 1
-            if not count:
-                raise BadRequestError(f"The folder {path} has no images.")
-            return self
-        if not path.exists():
-            raise NotFoundError(f"There is no file or folder {path}.")
-        self._add(path.name, path)
+    def add_paths(self, paths: Sequence[str | os.PathLike[str]]) -> UploadSession:
+        """Add several paths; where two have images of one name, the folders' names go first."""
+        from annotary.reading.inputs import Inputs  # here: the client is loaded without it
+
+        if self._inputs is None:
+            self._inputs = Inputs.of_images()
+        known = len(self._inputs.problems)
+        new = self._inputs.add(paths[0]) if len(paths) == 1 else self._inputs.add_all(paths)
+        found = self._inputs.problems[known:]
+        errors = [problem for problem in found if problem.level == ERROR]
+        if errors and not self._skip:
+            raise BadRequestError(
+                f"{errors[0].file}: {errors[0].message}"
+                + (f" {len(errors) - 1} more cannot be read." if len(errors) > 1 else ""),
+                hint="on_error='skip' takes the others.",
+            )
+        self.problems += found
+        for each in new:
+            if self._skip and not self._is_readable(each.path, each.name):
+                continue
+            self._add(each.name, each.path)
         return self
+
+    def _is_readable(self, path: Path, name: str) -> bool:
+        from annotary.syntax.image import read_header
+
+        try:
+            read_header(path, name)
+        except ValidationError as error:
+            assert error.problem is not None
+            self.problems.append(error.problem)
+            return False
+        return True
 
     def add_bytes(self, file_bytes: bytes, filename: str) -> UploadSession:
         """Add an image's content under a name."""

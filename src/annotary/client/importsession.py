@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from annotary import checksum, model, routes
 from annotary.client.operations import ENDED, Operations
@@ -18,8 +19,11 @@ from annotary.errors import (
     BadRequestError,
     ConflictError,
     ImportFailedError,
-    NotFoundError,
 )
+from annotary.problems import Problem
+
+if TYPE_CHECKING:
+    from annotary.reading.inputs import Input, Inputs
 
 _PER_CALL = 1000
 _POLL_SECONDS = 1.0
@@ -40,6 +44,8 @@ class ImportSession:
         self._project_id = created.project_id
         self.id = created.id
         self._names: set[str] = set()
+        self._inputs: Inputs | None = None
+        self._remarks: list[model.ImportRemark] = []
         self._pending: list[tuple[model.ImportFile, bytes | Path]] = []
         self._found = created
         self._started = False
@@ -54,17 +60,22 @@ class ImportSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            # what went wrong in the block is the news, not that the server is gone, too
-            with suppress(AnnotaryError):
+        try:
+            if error is not None:
+                # what went wrong in the block is the news, not that the server is gone, too
+                with suppress(AnnotaryError):
+                    self._patch("FilesProcessed", "FailedReach")
+                return
+            if not self._names and not self._remarks:
                 self._patch("FilesProcessed", "FailedReach")
-            return
-        if not self._names:
-            self._patch("FilesProcessed", "FailedReach")
-            raise BadRequestError(
-                "The import session has no files.", hint="Call session.add_path(...) in the block."
-            )
-        self._send()
+                raise BadRequestError(
+                    "The import session has no files.",
+                    hint="Call session.add_path(...) in the block.",
+                )
+            self._send()
+        finally:
+            if self._inputs is not None:
+                self._inputs.close()
         self._started = True
         self._patch("FilesInserted", "Reached")
         if not self._background:
@@ -72,35 +83,47 @@ class ImportSession:
 
     # --- files --------------------------------------------------------------------------------
 
-    def add_path(self, file_path: str | os.PathLike[str]) -> ImportSession:
-        """Add a file, or all annotation files of a folder and the folders below it.
+    def add_path(self, file_path: str | os.PathLike[str], prefix: str = "") -> ImportSession:
+        """Add a file, or all annotation files of a folder or archive and the folders below it.
 
         Files of a folder keep their place in it as part of their name. Images and files with
-        endings that no format uses are left out. Links are followed.
+        endings that no format uses are left out. Links are followed, zips and tars are read as
+        folders, ``-`` is standard input. ``prefix`` stands in front of the names of all images
+        that these files declare: it keeps apart what two data sets call the same.
         """
-        path = Path(file_path).expanduser()
-        if path.is_dir():
-            count = 0
-            from annotary import formats  # here: the client is loaded without the engine
-            from annotary.reading import folders
+        return self.add_paths([file_path], [prefix] if prefix else [])
 
-            for found in folders.annotation_files(path):
-                self._add(found.relative_to(path).as_posix(), found)
-                count += 1
-            if not count:
-                endings = ", ".join(sorted(formats.extensions()))
-                raise BadRequestError(
-                    f"The folder {path} has no annotation files.",
-                    hint=f"Looked for files ending in {endings}.",
-                )
-            return self
-        if not path.exists():
-            raise NotFoundError(f"There is no file or folder {path}.")
-        name = path.name
-        if name in self._names:
-            # two splits may each have an _annotations.coco.json
-            name = f"{path.absolute().parent.name}/{path.name}"
-        self._add(name, path)
+    def add_paths(
+        self, paths: Sequence[str | os.PathLike[str]], prefixes: Sequence[str] = ()
+    ) -> ImportSession:
+        """Add several paths, each with its prefix if there are any; see :meth:`add_path`.
+
+        Where two folders have files of the same name, the folders' names stand in front.
+        """
+        from annotary.reading.inputs import Inputs  # here: the client is loaded without it
+
+        if self._inputs is None:
+            self._inputs = Inputs.of_annotations()
+        known = len(self._inputs.problems)
+        if len(paths) == 1:
+            new = self._inputs.add(paths[0], *prefixes)
+        else:
+            new = self._inputs.add_all(paths, prefixes)
+        self.add_problems(self._inputs.problems[known:])
+        for each in new:
+            self._add(each.name, each.path, each)
+        return self
+
+    def add_problems(self, problems: Iterable[Problem]) -> ImportSession:
+        """Add what stood in the way of files that belong to this import, for its log."""
+        self._remarks += [
+            model.ImportRemark(
+                code=each.code,  # type: ignore[arg-type]
+                file=each.file,
+                values={key: str(value) for key, value in each.values.items()},
+            )
+            for each in problems
+        ]
         return self
 
     def add_bytes(self, file_bytes: bytes, filename: str) -> ImportSession:
@@ -108,7 +131,7 @@ class ImportSession:
         self._add(filename, bytes(file_bytes))
         return self
 
-    def _add(self, name: str, content: bytes | Path) -> None:
+    def _add(self, name: str, content: bytes | Path, given: Input | None = None) -> None:
         if self._found.status.overview != "Queued":
             raise BadRequestError("The import session takes no more files.")
         if name in self._names:
@@ -118,12 +141,12 @@ class ImportSession:
             )
         self._names.add(name)
         if isinstance(content, Path):
-            file = model.ImportFile(filename=name, size=content.stat().st_size)
-            if self._transport.local:
-                file.path = str(content.absolute())
-            else:
-                with content.open("rb") as stream:
-                    file.crc32c = checksum.to_base64(checksum.crc32c_file(stream))
+            try:
+                file = self._file_at(name, content, given)
+            except OSError as error:
+                detail = error.strerror or str(error)
+                self.add_problems([Problem("unreadable-file", name, values={"detail": detail})])
+                return
         else:
             sum_ = checksum.to_base64(checksum.crc32c(content))
             file = model.ImportFile(filename=name, size=len(content), crc32c=sum_)
@@ -131,13 +154,26 @@ class ImportSession:
         if len(self._pending) >= _PER_CALL:
             self._send()
 
+    def _file_at(self, name: str, path: Path, given: Input | None) -> model.ImportFile:
+        file = model.ImportFile(filename=name, size=path.stat().st_size)
+        if given is not None:
+            file.found, file.prefix = given.found, given.prefix
+        if self._transport.local and not (given and given.unpacked):
+            file.path = str(path.absolute())
+        else:
+            with path.open("rb") as stream:
+                file.crc32c = checksum.to_base64(checksum.crc32c_file(stream))
+        return file
+
     def _send(self) -> None:
-        if not self._pending:
+        if not self._pending and not self._remarks:
             return
         request = routes.AddImportFiles(
             project_id=self._project_id,
             session_id=self.id,
-            body=routes.NewImportFiles(files=[file for file, _ in self._pending]),
+            body=routes.NewImportFiles(
+                files=[file for file, _ in self._pending], remarks=self._remarks
+            ),
         )
         answer: model.ImportFiles = self._transport.call("imports.add_files", request)
         uploads = [
@@ -145,7 +181,7 @@ class ImportSession:
             for target, (_, content) in zip(answer.files, self._pending, strict=True)
             if target.upload is not None
         ]
-        self._pending = []
+        self._pending, self._remarks = [], []
         self._transport.upload_all(uploads)
 
     # --- what became of it ---------------------------------------------------------------------

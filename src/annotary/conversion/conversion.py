@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,11 +15,12 @@ from annotary.batch import AnnotationBatch
 from annotary.contract.format import Format
 from annotary.contract.output import Output
 from annotary.conversion.spool import Spool
+from annotary.errors import ValidationError
 from annotary.matching import Candidate, Match
 from annotary.model import ExportManifest, ExportOptions, FileReport, ImageMatch, OnError, Skeleton
 from annotary.problems import Problem
-from annotary.reading import folders
 from annotary.reading.file import FileReading
+from annotary.reading.inputs import Inputs
 from annotary.reading.log import ProblemLog
 from annotary.reading.policy import FileOutcome, refuse, settle
 from annotary.reading.session import Reading
@@ -38,8 +38,12 @@ class OpenImages:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.names: list[str] = []
+        self.problems: list[Problem] = []
+        """Images and folders that could not be read, and files of other kinds beside them."""
         self._sizes: list[tuple[int, int]] = []
         self._numbers: dict[str, int] = {}
+        self._paths: list[Path] = []
+        self._inputs = Inputs.of_images()
         self._folder = folder
         self._by_key: dict[str, list[Candidate]] = {}
         if folder is not None:
@@ -48,12 +52,23 @@ class OpenImages:
     def _read_folder(self, folder: Path) -> None:
         from annotary.syntax.image import read_header
 
-        for path in folders.images(folder):
-            name = path.relative_to(folder).as_posix()
-            header = read_header(path, name)
-            number = self._add(name, (header.width, header.height))
-            candidate = Candidate(number, name, header.width, header.height)
-            self._by_key.setdefault(matching.key(name), []).append(candidate)
+        found = self._inputs.add(folder)
+        self.problems += self._inputs.problems
+        for each in found:
+            try:
+                header = read_header(each.path, each.name)
+            except ValidationError as error:
+                assert error.problem is not None
+                self.problems.append(error.problem)
+                continue
+            number = self._add(each.name, (header.width, header.height))
+            self._paths.append(each.path)
+            candidate = Candidate(number, each.name, header.width, header.height)
+            self._by_key.setdefault(matching.key(each.name), []).append(candidate)
+
+    def close(self) -> None:
+        """Let go of images that were unpacked."""
+        self._inputs.close()
 
     def _add(self, name: str, size: tuple[int, int]) -> int:
         number = self._numbers[name] = len(self.names)
@@ -89,7 +104,7 @@ class OpenImages:
 
     def read(self, number: int) -> bytes | None:
         """The bytes of an image of the folder."""
-        return None if self._folder is None else (self._folder / self.names[number]).read_bytes()
+        return None if self._folder is None else self._paths[number].read_bytes()
 
 
 class Conversion:
@@ -109,14 +124,18 @@ class Conversion:
         keep: bool = True,
         progress: Callable[[int], None] | None = None,
         rejects: Output | None = None,
+        remarks: Sequence[Problem] = (),
     ) -> None:
         self.images = OpenImages(images)
         self._receiver = _SpoolReceiver(on_error, keep, progress)
         reading = Reading(self.images, self._receiver, rejects=rejects)
         try:
+            for each in (*remarks, *self.images.problems):
+                reading.tell(each)
             reading.read(sources, format_)
         except BaseException:
             self._receiver.spool.close()
+            self.images.close()
             reading.log.close()
             raise
         self.log: ProblemLog = reading.log
@@ -159,6 +178,7 @@ class Conversion:
     def close(self) -> None:
         """Forget everything."""
         self._receiver.spool.close()
+        self.images.close()
         self.log.close()
 
 
@@ -254,21 +274,3 @@ class _SpoolOrigin:
 
     def read_image(self, image: int) -> bytes | None:
         return self._images.read(int(self._order[image]))
-
-
-def sources_of(paths: Sequence[str | os.PathLike[str]]) -> list[SourceFile]:
-    """The files that paths name: files themselves, and the annotation files of folders."""
-    found: list[SourceFile] = []
-    names: set[str] = set()
-    for each in paths:
-        path = Path(each)
-        if path.is_dir():
-            new = [(p.relative_to(path).as_posix(), p) for p in folders.annotation_files(path)]
-        else:
-            new = [(path.name, path)]
-        for name, file in new:
-            if name in names:
-                name = file.absolute().relative_to(file.absolute().anchor).as_posix()
-            names.add(name)
-            found.append(SourceFile(name, path=file))
-    return found

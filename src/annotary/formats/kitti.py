@@ -114,7 +114,7 @@ class Kitti(Format):
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
         found = looks_like_labels(source) == "kitti"
         if found:
-            files.read_cache["", "label-files"] = True
+            files.read_cache[source.folder, "label-files"] = True
         return found
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:

@@ -46,14 +46,20 @@ class ImportRun:
                 operations.project_of(db, self._operation)
                 self._session = imports.of_operation(db, self._operation.id)
                 files = imports.files(db, self._session)
+                remarks = [
+                    Problem(r.code, r.file, values=dict(r.values))
+                    for r in imports.remarks_of(db, self._session)
+                ]
             self._options = msgspec.json.decode(self._session.options, type=routes.ImportOptions)
             with ExitStack() as places:
                 paths = [self._place(each, places) for each in files]
                 sources = [
-                    SourceFile(f.filename, path=p) for f, p in zip(files, paths, strict=True)
+                    SourceFile(f.filename, path=p, found=bool(f.found), prefix=f.prefix)
+                    for f, p in zip(files, paths, strict=True)
                 ]
-                found = (_damage(f, p) for f, p in zip(files, paths, strict=True))
-                self._commit(sources, [each for each in found if each is not None], job)
+                damaged = (_damage(f, p) for f, p in zip(files, paths, strict=True))
+                missing = [each for each in damaged if each is not None]
+                self._commit(sources, missing, remarks, job)
         except HandedBack:
             raise  # the files stay for whoever takes the operation up
         except Cancelled:
@@ -69,7 +75,13 @@ class ImportRun:
             return Path(file.path)
         return places.enter_context(self._store.blobs.local(file.blob or ""))
 
-    def _commit(self, sources: Sequence[SourceFile], missing: Sequence[Problem], job: Job) -> None:
+    def _commit(
+        self,
+        sources: Sequence[SourceFile],
+        missing: Sequence[Problem],
+        remarks: Sequence[Problem],
+        job: Job,
+    ) -> None:
         options = self._options
         arriving = Arriving(self._store, *self._begin(job))
         try:
@@ -84,13 +96,13 @@ class ImportRun:
                     rejects=rejects,
                 )
                 bad = {problem.file for problem in missing}
-                for problem in missing:
-                    reading.log.add(problem)
+                for problem in (*remarks, *missing):
+                    reading.tell(problem)
                 arriving.cut()
                 chosen = formats.get(options.format) if options.format else None
                 reading.read([s for s in sources if s.name not in bad], chosen)
                 report = receiver.report(reading)
-                refused = reading.log.errors > 0 and options.on_error == "reject_session"
+                refused = receiver.refuses(reading)
                 kept = not refused and not options.dry_run
                 if kept:
                     arriving.settle()
@@ -130,7 +142,7 @@ class ImportRun:
 
     def _finish(self, db: Database, reading: Reading, report: ImportReport, refused: bool) -> None:
         imports.add_logs(db, self._session, reading.log)
-        message = _message(report, self._options)
+        message = _message(report, self._options, refused)
         overview: Any = "Errored" if refused else "Finished"
         imports.set_status(db, self._session, overview, message, report)
         operations.set_progress(db, self._operation.id, report.records, report.records)
@@ -154,13 +166,16 @@ class ImportRun:
         forget_files(self._store, self._session.id)
 
 
-def _message(report: ImportReport, options: routes.ImportOptions) -> str:
+def _message(report: ImportReport, options: routes.ImportOptions, refused: bool) -> str:
     records = f"{report.records} records: {report.committed} committed"
     if report.skipped:
         records += f", {report.skipped} skipped"
     if report.rejected:
         records += f", {report.rejected} rejected"
-    if report.errors and options.on_error == "reject_session":
+    if report.unread:
+        files = "1 file" if report.unread == 1 else f"{report.unread} files"
+        records += f"; {files} could not be read"
+    if refused:
         would = "would be" if options.dry_run else "was"
         return f"Nothing {would} imported: {report.errors} problems were found. {records}."
     if options.dry_run:

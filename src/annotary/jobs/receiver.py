@@ -137,10 +137,19 @@ class StoreReceiver:
             )
         changes.publish(change)
 
+    def refuses(self, reading: Reading) -> bool:
+        """Whether nothing is to be committed: by the policy, or because nothing could be read."""
+        if self._options.on_error == "reject_session":
+            return reading.log.errors > 0
+        kept = any(file.committed or (file.images and not file.records) for file in reading.reports)
+        unread = any(file.role == "failed" for file in reading.reports)
+        nothing = not any(file.role == "annotations" for file in reading.reports)
+        return (unread or nothing) and not kept
+
     def report(self, reading: Reading) -> ImportReport:
         """The whole session's report."""
-        refused = self._options.on_error == "reject_session" and reading.log.errors > 0
-        if refused:
+        refused = self.refuses(reading)
+        if refused and self._options.on_error == "reject_session":
             refuse(reading.reports)
         report = ImportReport(
             records=sum(f.records for f in reading.reports),
@@ -153,6 +162,7 @@ class StoreReceiver:
             dry_run=self._options.dry_run,
             tags_created=[] if refused else self.tags_created,
             assets_created=0 if refused else self.assets_created,
+            unread=sum(f.role == "failed" for f in reading.reports),
             errors=reading.log.errors,
             warnings=reading.log.warnings,
             files=reading.reports,

@@ -21,6 +21,7 @@ from annotary.problems import Problem
 from annotary.reading.folders import Contents, ending_of
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_ZIP = b"PK\x03\x04"
 MEMBERS = 1_000_000
 UNPACKED = 1 << 30
 """An archive may always unpack to so many bytes,"""
@@ -57,6 +58,13 @@ class _Archive(Protocol):
 def is_archive(name: str) -> bool:
     """Whether a file is one by its name."""
     return name.lower().endswith(ENDINGS)
+
+
+def looks_like_one(path: Path) -> bool:
+    """Whether a file without a name is one, by its content."""
+    with path.open("rb") as file:
+        begin = file.read(512)
+    return begin.startswith(_ZIP) or tarfile.is_tarfile(path)
 
 
 def unpack(
@@ -192,7 +200,9 @@ def _climbs(name: str) -> bool:
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[_Archive]:
-    if archive.name.lower().endswith(".zip"):
+    with archive.open("rb") as file_:
+        is_zip = file_.read(4) == _ZIP
+    if is_zip or archive.name.lower().endswith(".zip"):
         with zipfile.ZipFile(archive) as file:
             yield _Zip(file)
     else:

@@ -55,6 +55,8 @@ class FileReading:
         self.faulty = 0
         self.clamped = 0
         self.broken = False
+        self.stranger = False
+        """It holds no annotations, and nobody named it."""
         self.refused: dict[int, int] = {}
         """Images that cannot be used -> how many records they cost."""
         self._why: dict[int, tuple[str, dict[str, Any]]] = {}
@@ -68,9 +70,14 @@ class FileReading:
         try:
             self.format.read(self.source, rows, self.session.files)
         except SourceError as error:
+            problem = problem_of(error, self.source.name)
+            if self.source.found and not rows.records and self.session.strangers.take(problem):
+                self.stranger = True
+                rows.problems = []
+                return
             self.broken = True
             self._tell_problems()
-            self.session.log.add(problem_of(error, self.source.name))
+            self.session.log.add(problem)
         rows.flush()
         self._resolve()
         self._tell_problems()

@@ -23,6 +23,7 @@ _SPECIAL = {
 }
 _ENDING = re.compile(r"\.[a-z0-9_~-]{1,12}$")
 _KINDS_TOLD = 6
+_STORE, _STORE_FILES, _STORE_FOLDERS = "annotary.db", "annotary.", {"blobs", "running"}
 
 
 class Contents:
@@ -64,7 +65,10 @@ def look(folder: Path, endings: Collection[str], *, beside: Collection[str] = ()
             found.problems.append(Problem("linked-twice", place, values={"first": first}))
             continue
         below = []
+        home = any(entry.name == _STORE for entry in entries)
         for entry in entries:
+            if home and (entry.name in _STORE_FOLDERS or entry.name.startswith(_STORE_FILES)):
+                continue  # a store lies here: its files are not the folder's data
             path = here / entry.name
             looked_for = entry.name.lower().endswith(wanted)
             try:

@@ -17,10 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from annotary import formats
 from annotary.errors import BadRequestError, NotFoundError
 from annotary.problems import ERROR, Problem
 from annotary.reading import archives, folders
 from annotary.syntax.image import EXTENSIONS
+from annotary.syntax.source import SourceFile
 
 STDIN = "-"
 
@@ -51,9 +53,19 @@ class Inputs:
         self._names: set[str] = set()
         self._folders: list[Path] = []
 
+    @classmethod
+    def of_annotations(cls) -> Inputs:
+        """Files that some format may read; images may lie between them."""
+        return cls(formats.extensions(), EXTENSIONS)
+
+    @classmethod
+    def of_images(cls) -> Inputs:
+        """Images; annotation files may lie between them."""
+        return cls(EXTENSIONS, formats.extensions())
+
     def add_all(
         self, paths: Sequence[str | os.PathLike[str]], prefixes: Sequence[str] = ()
-    ) -> None:
+    ) -> Sequence[Input]:
         """Add several paths; where names of two folders are equal, the folders' names stand first.
 
         Raises :class:`BadRequestError` for more or fewer prefixes than paths.
@@ -68,9 +80,11 @@ class Inputs:
         counts = Counter(name for files in given for name in {file.name for file in files})
         clashing = [any(counts[file.name] > 1 for file in files) for files in given]
         fronts = _fronts([p for p, clash in zip(places, clashing, strict=True) if clash])
+        taken: list[Input] = []
         for number, files in enumerate(given):
             prefix = prefixes[number].strip("/") if prefixes else ""
-            self._take(files, prefix or fronts.get(places[number], ""), prefix)
+            taken += self._take(files, prefix or fronts.get(places[number], ""), prefix)
+        return taken
 
     def add(self, path: str | os.PathLike[str], prefix: str = "") -> Sequence[Input]:
         """Add a path; answers its files. Raises where there is nothing to read."""
@@ -82,6 +96,13 @@ class Inputs:
             # two splits may each have an _annotations.coco.json
             front = _fronts([place])[place]
         return self._take(files, front, prefix)
+
+    def sources(self) -> list[SourceFile]:
+        """The files as readers take them."""
+        return [
+            SourceFile(each.name, path=each.path, found=each.found, prefix=each.prefix)
+            for each in self.files
+        ]
 
     def __enter__(self) -> Inputs:
         return self
@@ -119,7 +140,10 @@ class Inputs:
 
     def _look(self, path: Path) -> list[Input]:
         if str(path) == STDIN:
-            return [Input(STDIN, self._standard_input(), unpacked=True)]
+            given = self._standard_input()
+            if archives.looks_like_one(given):
+                return self._archive(given, STDIN)
+            return [Input(STDIN, given, unpacked=True)]
         if path.is_dir():
             return self._folder(path)
         if not path.exists():
@@ -156,7 +180,7 @@ class Inputs:
                 hint=f"Looked for files ending in {', '.join(sorted(self._endings))}."
                 + _others(found),
             )
-        return sorted(files)
+        return files
 
     def _archive(self, path: Path, name: str) -> list[Input]:
         found = self._unpacked(path, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,12 @@ from annotary.contract.format import Format
 from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 _LFS = b"version https://git-lfs.github.com/spec/"
+_LOCK_BYTES = 4096
+_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S)
 _APPLEDOUBLE = b"\x00\x05\x16\x07"
+
+
+ADVICE = "Name the format (format=... or --format); `annotary formats` lists them."
 
 
 class Recognised(NamedTuple):
@@ -66,6 +72,10 @@ def _refuse_impostors(source: SourceFile) -> None:
         raise SourceError("lfs-pointer")
     if head.startswith(_APPLEDOUBLE):
         raise SourceError("appledouble")
+    if source.basename.startswith("~$") and source.raw_size <= _LOCK_BYTES:
+        raise SourceError("lock-file")
+    if source.first == b"<" and _HTML.match(head):
+        raise SourceError("web-page")
 
 
 def _is_manifest(source: SourceFile) -> bool:
@@ -86,7 +96,8 @@ def _claimed(source: SourceFile, files: FileSet, chosen: Format | None) -> Recog
         raise SourceError("ambiguous-format", candidates=", ".join(f.name for f in claims))
     if not source.head.strip():
         raise SourceError("empty-file")
-    raise SourceError("unknown-format", detail=_looks(source), known=", ".join(_known()))
+    detail = _looks(source)
+    raise SourceError("unknown-format", detail=detail, advice=ADVICE)
 
 
 def _looks(source: SourceFile) -> str:
@@ -101,7 +112,3 @@ def _looks(source: SourceFile) -> str:
         return "XML"
     first = source.head.lstrip().split(b"\n", 1)[0][:60].decode("utf-8", "replace").strip()
     return f"text that begins with {first!r}"
-
-
-def _known() -> list[str]:
-    return [f.name for f in formats.readers()]

@@ -13,12 +13,13 @@ from typing import Any
 from annotary.contract.format import Format
 from annotary.contract.output import Output
 from annotary.model import FileReport, ImageMatch
-from annotary.problems import ERROR
+from annotary.problems import ERROR, Problem
 from annotary.reading.file import FileReading, Receiver, problem_of
 from annotary.reading.images import ImageBook
 from annotary.reading.log import ProblemLog
 from annotary.reading.recognise import Recognised, recognise
 from annotary.reading.rejects import write_rejects
+from annotary.reading.strangers import Strangers
 from annotary.syntax.source import FileSet, SourceFile
 
 
@@ -44,8 +45,15 @@ class Reading:
         self.matches: list[ImageMatch] = []
         self.reports: list[FileReport] = []
         self._progress = progress
+        self.strangers = Strangers()
         self.rejects = rejects
         """Where records that are not kept are written again, as files of their own format."""
+
+    def tell(self, problem: Problem) -> None:
+        """What is wrong with a file or folder that there is nothing to read of."""
+        self.log.add(problem)
+        if problem.level == ERROR:
+            self.reports.append(FileReport(file=problem.file, format="", role="failed"))
 
     def read(self, sources: Sequence[SourceFile], format_: Format | None = None) -> None:
         """Recognise and read all files, in the order given."""
@@ -53,6 +61,9 @@ class Reading:
             self._read_one(each)
             if self._progress:
                 self._progress(sum(report.records for report in self.reports[-1:]))
+        self.strangers.tell(self.log)
+        if not self.log.errors and not any(r.role == "annotations" for r in self.reports):
+            self._tell_nothing()
         for companions in self.files.companions.values():
             for companion in companions:
                 companion.close()
@@ -68,11 +79,10 @@ class Reading:
         if found.format is None:
             assert found.error is not None
             problem = problem_of(found.error, source.name)
-            self.log.add(problem)
-            failed = problem.level == ERROR
-            self.reports.append(
-                FileReport(file=source.name, format="", role="failed" if failed else "ignored")
-            )
+            if source.found and self.strangers.take(problem):
+                self.reports.append(FileReport(file=source.name, format="", role="ignored"))
+            else:
+                self.tell(problem)
             return
         reading = FileReading(self, source, found.format)
         if self.rejects is not None:
@@ -82,8 +92,29 @@ class Reading:
         self.log.end_file()
         if self.rejects is not None and reading.rows.lost_places:
             write_rejects(source, found.format, reading.rows.lost_places, self.rejects)
-        if reading.broken:
+        if reading.stranger:
+            reading.report.role, reading.report.format = "ignored", ""
+        elif reading.broken:
             reading.report.role = "failed"
         self.reports.append(reading.report)
         self.receiver.end_file(reading)
         source.close()
+
+    def _tell_nothing(self) -> None:
+        """An import of nothing is not a success."""
+        names = [report.file for report in self.reports]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        companions = any(report.role == "companion" for report in self.reports)
+        self.log.add(
+            Problem(
+                "nothing-to-read",
+                names[0] if names else "",
+                values={
+                    "files": ", ".join(names[:3]) + more,
+                    "advice": "Add the annotation files that these belong to."
+                    if companions
+                    else "annotary formats lists what can be read; name the format if it is one of "
+                    "them.",
+                },
+            )
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from annotary.model import (
     ImportFile,
     ImportFiles,
     ImportFileTarget,
+    ImportRemark,
     ImportSession,
     ImportSessionLog,
 )
@@ -26,6 +28,7 @@ from annotary.store.projects import ProjectKey
 
 MAX_FILES_PER_CALL = 1000
 MAX_FILES = 1_000_000
+MAX_REMARKS = 10_000
 
 
 class ImportService(ServicePart):
@@ -112,6 +115,8 @@ class ImportService(ServicePart):
                 for i, file in enumerate(new)
             ]
             imports.add_files(db, session, new, keys)
+            if request.body.remarks:
+                self._add_remarks(db, session, request.body.remarks)
         return ImportFiles(
             id=ids.show("annotsess", session.id),
             project_id=project.text,
@@ -180,6 +185,19 @@ class ImportService(ServicePart):
                 self.store.blobs.delete_below(f"imports/{found}")
 
     # --- inside -----------------------------------------------------------------------------
+
+    def _add_remarks(self, db: Database, session: SessionRow, new: Sequence[ImportRemark]) -> None:
+        known = imports.remarks_of(db, session)
+        if len(known) + len(new) > MAX_REMARKS:
+            raise BadRequestError(
+                f"The session would have {len(known) + len(new)} remarks.",
+                hint=f"A session keeps at most {MAX_REMARKS:,}: leave out what cannot be read.",
+            )
+        for each in new:
+            _check_name(each.file)
+            if sum(len(text) for text in each.values.values()) > 4096 or len(each.values) > 8:
+                raise BadRequestError(f"The remark on {each.file!r} is too long.")
+        imports.add_remarks(db, session, new)
 
     def _has_begun(self, reference: routes.ImportSessionRef) -> bool:
         with self.store.read() as db:

@@ -12,6 +12,7 @@ from annotary.model import (
     AnnotationCounts,
     FileCounts,
     ImportFile,
+    ImportRemark,
     ImportReport,
     ImportSession,
     ImportSessionAnnotations,
@@ -61,10 +62,13 @@ class FileRow(msgspec.Struct):
     crc32c: str
     path: str | None
     blob: str | None
+    found: bool = False
+    prefix: str = ""
 
 
 _problem = msgspec.msgpack.Decoder(Problem)
 _report = msgspec.json.Decoder(ImportReport)
+_remarks = msgspec.json.Decoder(list[ImportRemark])
 
 
 def create(db: Database, project: ProjectKey, options: bytes) -> SessionRow:
@@ -162,13 +166,38 @@ def add_files(
             hint="Add each file once; give files of different folders different names.",
         )
     db.many(
-        "INSERT INTO import_files (session, no, filename, size, crc32c, path, blob)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO import_files (session, no, filename, size, crc32c, path, blob, found, prefix)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (session.no, last + i, each.filename, each.size, each.crc32c, each.path, blob)
+            (
+                session.no,
+                last + i,
+                each.filename,
+                each.size,
+                each.crc32c,
+                each.path,
+                blob,
+                int(each.found),
+                each.prefix,
+            )
             for i, (each, blob) in enumerate(zip(new, blobs, strict=True), 1)
         ),
     )
+
+
+def add_remarks(db: Database, session: SessionRow, remarks: Sequence[ImportRemark]) -> None:
+    """Keep what stood in the way while files were looked for."""
+    whole = [*remarks_of(db, session), *remarks]
+    db.execute(
+        "UPDATE import_sessions SET remarks = ? WHERE no = ?",
+        (msgspec.json.encode(whole).decode(), session.no),
+    )
+
+
+def remarks_of(db: Database, session: SessionRow) -> list[ImportRemark]:
+    """What stood in the way while files were looked for."""
+    (found,) = db.row("SELECT remarks FROM import_sessions WHERE no = ?", (session.no,))
+    return _remarks.decode(found)
 
 
 def _first_repeated(names: Sequence[str]) -> str | None:
@@ -183,8 +212,8 @@ def _first_repeated(names: Sequence[str]) -> str | None:
 def files(db: Database, session: SessionRow) -> list[FileRow]:
     """The session's files in the order they were added."""
     found = db.rows(
-        "SELECT no, filename, size, crc32c, path, blob FROM import_files WHERE session = ?"
-        " ORDER BY no",
+        "SELECT no, filename, size, crc32c, path, blob, found, prefix FROM import_files"
+        " WHERE session = ? ORDER BY no",
         (session.no,),
     )
     return [FileRow(*each) for each in found]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from annotary.errors import ValidationError
+from annotary.problems import Problem
 
 _ORIENTATION = 0x0112
 _TURNED = {5, 6, 7, 8}
@@ -63,7 +64,7 @@ def read_header(source: Path | bytes, name: str) -> ImageHeader:
                     mime = Image.MIME.get(image.format or "", "")
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # a damaged header makes Pillow raise nearly anything
         reason = str(getattr(error, "strerror", None) or error)  # without the path
         if isinstance(error, UnidentifiedImageError):
             reason = "it is not an image"
@@ -71,5 +72,6 @@ def read_header(source: Path | bytes, name: str) -> ImageHeader:
             f"The size of {name} cannot be read: {reason}.",
             hint="Supported are the formats of Pillow (JPEG, PNG, TIFF, WebP, BMP, ...). Files of "
             "other kinds can be registered with their size: project.assets.register([...]).",
+            problem=Problem("unreadable-image", name, values={"detail": reason}),
         ) from None
     return ImageHeader(width, height, mime or mimetypes.guess_type(name)[0] or "")

@@ -43,9 +43,21 @@ class SourceFile:
     Text is UTF-8 in ``buffer`` whatever it was in the file; a byte order mark is taken off.
     """
 
-    def __init__(self, name: str, *, path: Path | None = None, data: bytes | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        path: Path | None = None,
+        data: bytes | None = None,
+        found: bool = False,
+        prefix: str = "",
+    ) -> None:
         self.name = name
         self.path = path
+        self.found = found
+        """Whether a folder had it, and nobody named it."""
+        self.prefix = prefix
+        """What the caller put in front of the names of its images."""
         self._data = data
         self._map: mmap.mmap | None = None
 
@@ -227,6 +239,11 @@ def encoding_error(data: bytes, at: int, line: int | None) -> SourceError:
             break
     column = None if line is None else at - data.rfind(b"\n", 0, at)
     return SourceError("encoding", Location(line, column), byte=f"0x{data[at]:02x}", guess=guess)
+
+
+def is_at_or_above(folder: str, other: str) -> bool:
+    """Whether ``other`` is the folder itself or one below it; ``..`` is above all."""
+    return folder in ("", "..", other) or other.startswith(folder + "/")
 
 
 class FileSet:

@@ -70,7 +70,7 @@ from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.formats.kit.label_lines import fault, image_name, label_text, looks_like_labels
-from annotary.formats.yolo_darknet.classes import ClassList, class_list, companion_kind
+from annotary.formats.yolo_darknet.classes import DATA, NAMES, ClassList, class_list, companion_kind
 from annotary.formats.yolo_darknet.write import (
     box_texts,
     class_lines,
@@ -79,7 +79,7 @@ from annotary.formats.yolo_darknet.write import (
     write_labels,
 )
 from annotary.problems import Location
-from annotary.syntax.source import FileSet, SourceError, SourceFile
+from annotary.syntax.source import FileSet, SourceError, SourceFile, is_at_or_above
 
 BOX = ("the class number", "x_centre", "y_centre", "width", "height", "the confidence")
 COUNTS = (
@@ -118,7 +118,7 @@ class YoloDarknet(Format):
             # whether it stands among label files is known when it is read
             files.read_cache[source.name, "yolo-empty"] = True
         elif found == "yolo":
-            files.read_cache["", "label-files"] = True
+            files.read_cache[source.folder, "label-files"] = True
         return found in ("yolo", "empty")
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
@@ -152,12 +152,17 @@ def box_lines(data: Dataset) -> Callable[[Part, AnnotationBatch], list[str]]:
 
 
 def _stray(source: SourceFile, files: FileSet) -> bool:
-    """Whether an empty file was taken for a label file with nothing to say that it is one."""
+    """Whether an empty file was taken for a label file with nothing to say that it is one.
+
+    What says so: label files or a class list in its folder, a class list above, the folder's name.
+    """
     cache = files.read_cache
-    if (source.name, "yolo-empty") not in cache or ("", "label-files") in cache:
+    if (source.name, "yolo-empty") not in cache or (source.folder, "label-files") in cache:
         return False
-    folders = set(source.folder.lower().split("/"))
-    return not files.companions and not folders & {"labels", "label_2", "obj_train_data"}
+    if set(source.folder.lower().split("/")) & {"labels", "label_2", "obj_train_data"}:
+        return False
+    lists = [*files.companions.get(NAMES, []), *files.companions.get(DATA, [])]
+    return not any(is_at_or_above(each.folder, source.folder) for each in lists)
 
 
 class _Lines:
