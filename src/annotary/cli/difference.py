@@ -13,7 +13,7 @@ from annotary.cli.context import Context, without_store
 from annotary.cli.failures import DATA_REFUSED, must_be_writable
 from annotary.cli.progress import Progress
 from annotary.cli.reading import must_have_read
-from annotary.cli.texts import print_problem
+from annotary.cli.texts import print_problems
 
 if TYPE_CHECKING:
     from annotary.conversion.conversion import Conversion
@@ -59,7 +59,8 @@ def diff(
         must_be_writable(Path(draw))
     with ExitStack() as open_:
         sides = [
-            open_.enter_context(_read(path, format_, images, on_error)) for path in (before, after)
+            open_.enter_context(_read(path, format_, images, on_error, open_))
+            for path in (before, after)
         ]
         for side in sides:
             _must_be_whole(context, side)
@@ -69,13 +70,19 @@ def diff(
         sys.exit(DATA_REFUSED)
 
 
-def _read(path: str, format_: str | None, images: str | None, on_error: Any) -> Conversion:
+def _read(
+    path: str, format_: str | None, images: str | None, on_error: Any, open_: ExitStack
+) -> Conversion:
     from annotary import formats
-    from annotary.conversion.conversion import Conversion, sources_of
+    from annotary.conversion.conversion import Conversion
+    from annotary.reading.inputs import Inputs
 
+    inputs = open_.enter_context(Inputs.of_annotations())
+    inputs.add(path)
     with Progress(f"Reading {path}") as progress:
         return Conversion(
-            sources_of([path]),
+            inputs.sources(),
+            remarks=inputs.problems,
             format_=formats.get(format_) if format_ else None,
             images=Path(images) if images else None,
             on_error=on_error,
@@ -85,10 +92,9 @@ def _read(path: str, format_: str | None, images: str | None, on_error: Any) -> 
 
 def _must_be_whole(context: Context, side: Conversion) -> None:
     """A side of which records are missing would be a false difference."""
-    must_have_read(side)
+    must_have_read(context, side)
     if side.log.errors and not context.json:
-        for problem in side.log.first:
-            print_problem(problem.level, problem.text)
+        print_problems(side.log.first, 0)
     if side.refused:
         from annotary import ImportFailedError
 
