@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import sqlite3
+import subprocess
+import sys
 import zipfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
@@ -14,7 +16,6 @@ import pytest
 from annotary import BadRequestError, Client, checksum, errors, model, routes
 from annotary.ids import now_ms
 from annotary.server import keys
-from annotary.server.links import Permit, SignedLinks
 from annotary.server.settings import Settings
 from annotary.store import Store
 from tests.contract.conftest import png
@@ -150,14 +151,55 @@ def test_addresses_cannot_be_changed(http, project):
     assert httpx.put(url, content=data).status_code == 200
 
 
-def test_addresses_expire(server):
-    store = Store(server.home)
-    links = SignedLinks(store, Settings())
-    store.close()
-    permit = Permit("GET", "exports/" + "0" * 32 + ".zip", now_ms() - 1)
-    answer = httpx.get(server.address + links._show(permit))
-    assert answer.status_code == 403
-    assert "expired" in answer.json()["message"]
+def export_url(client: Client, project_id: str) -> str:
+    """Where an export can be fetched."""
+    annotations = client.get_project(project_id).annotations
+    done = annotations.create_export({"format": "coco"})
+    return annotations._export(done.id).download.url
+
+
+def test_addresses_expire(tmp_path):
+    with (
+        serving(tmp_path / "home", link_seconds=-1) as server,
+        Client(server.key, endpoint=server.address) as client,
+    ):
+        answer = httpx.get(export_url(client, client.create_project("x").id))
+        assert answer.status_code == 403
+        assert "expired" in answer.json()["message"]
+
+
+def test_addresses_end_with_the_key_that_they_were_given_to(server, project):
+    data = b"filename,xmin\n"
+    first, second = server.make_key("editor"), server.make_key("editor")
+    with (
+        Client(first, endpoint=server.address) as one,
+        Client(second, endpoint=server.address) as other,
+    ):
+        mine, theirs = export_url(one, project.id), export_url(other, project.id)
+        up = announce(one.get_project(project.id), "a.csv", data).url
+        image = one.get_project(project.id).assets
+        with image.create_upload_session() as session:
+            session.add_bytes(png(), "sent.png")
+        shown = image.get("sent.png").url
+        assert [httpx.get(url).status_code for url in (mine, theirs, shown)] == [200, 200, 200]
+        with closing(Store(server.home)) as store:
+            keys.revoke(store, "key_" + first.split("_")[1])
+        assert [httpx.get(url).status_code for url in (mine, theirs, shown)] == [403, 200, 403]
+        assert httpx.put(up, content=data).status_code == 403
+        # nor can it be given to another key
+        forged = changed(mine, key=second.split("_")[1])
+        assert httpx.get(forged).status_code == 403
+        for key in ("", "zz", "0" * 16):
+            assert httpx.get(changed(theirs, key=key)).status_code == 403
+
+
+def test_addresses_can_be_rotated_while_the_server_runs(server, client, project):
+    before = export_url(client, project.id)
+    assert httpx.get(before).status_code == 200
+    command = [sys.executable, "-m", "annotary", "key", "rotate-links", "--home", str(server.home)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert httpx.get(before).status_code == 403
+    assert httpx.get(export_url(client, project.id)).status_code == 200
 
 
 def test_used_addresses_cannot_write_again(project):

@@ -81,6 +81,16 @@ def revoke(context: Context, key_id: str) -> None:
     context.answer({"revoked": key_id}, f"Revoked {key_id}.")
 
 
+@key.command("rotate-links")
+@common
+def rotate_links(context: Context) -> None:
+    """Let all signed addresses of files stop working at once; keys stay as they are."""
+    from annotary.server import keys
+
+    keys.rotate_links(_store(context))
+    context.answer({"rotated": True}, "Addresses that were given before stop working now.")
+
+
 def _store(context: Context) -> Any:
     """The embedded store itself: keys are managed where the data is, not over HTTP."""
     _folder(context, "Keys are managed on the server's own machine.")

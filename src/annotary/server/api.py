@@ -16,7 +16,7 @@ from annotary.errors import (
 from annotary.server.access import Access
 from annotary.server.http import Exchange, MethodNotAllowedError, Reply
 from annotary.server.idempotency import Repeat
-from annotary.server.links import BASE
+from annotary.server.links import CALLER, Caller
 from annotary.server.pools import Pool
 from annotary.server.requests import Endpoint, Table
 from annotary.server.settings import Settings
@@ -70,14 +70,14 @@ class Api:
         header = exchange.headers.get(b"idempotency-key")
         if header and route.method != "GET" and not route.converges:
             repeat = Repeat(key.id, header, route.method, exchange.raw_path, body)
-        base = exchange.base
+        caller = Caller(key.id, exchange.base)
 
         def call(db: Database | None = None) -> bytes:
-            token = BASE.set(base)
+            token = CALLER.set(caller)
             try:
                 return self._call(endpoint, key, request, repeat, db)
             finally:
-                BASE.reset(token)
+                CALLER.reset(token)
 
         return Reply(200, await self._run(route.way, call, repeat))
 

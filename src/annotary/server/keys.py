@@ -79,6 +79,12 @@ def revoke(store: Store, key_id: str) -> SecretKey:
     return _public(found)
 
 
+def rotate_links(store: Store) -> None:
+    """Let all signed addresses that were given stop working, at once; keys stay as they are."""
+    with store.write() as db:
+        stored.new_signing_key(db)
+
+
 def verify(store: Store, text: str) -> KeyRow | None:
     """The key that a secret text opens; None where it opens nothing."""
     match = _FORM.fullmatch(text)

@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from annotary.errors import StoreFullError, is_full
+from annotary.store.privacy import open_private
 
 
 class Blobs(Protocol):
@@ -67,8 +68,9 @@ class Blobs(Protocol):
 class FolderBlobs:
     """Blobs as files below one folder; see :class:`Blobs`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mode: int = 0o600) -> None:
         self._root = root
+        self._mode = mode
 
     def create(self, key: str, *, durable: bool = True) -> AbstractContextManager[BinaryIO]:
         """Write a blob; it appears whole at the end, or not at all."""
@@ -80,7 +82,7 @@ class FolderBlobs:
         beside = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
+            with open(beside, "wb", opener=self._opener) as file:
                 yield file
                 if durable:
                     file.flush()
@@ -150,6 +152,9 @@ class FolderBlobs:
                     left.unlink(missing_ok=True)
             except OSError:  # another process was faster
                 continue
+
+    def _opener(self, path: str, flags: int) -> int:
+        return open_private(path, flags, self._mode)
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")

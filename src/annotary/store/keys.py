@@ -49,14 +49,18 @@ def revoke(db: Database, id_: bytes) -> None:
     db.execute("UPDATE secret_keys SET revoked = ? WHERE id = ?", (ids.now_ms(), id_))
 
 
-def signing_key(db: Database) -> bytes:
-    """The 32 bytes that addresses are signed with; made when first asked for, in a write."""
-    found = db.row("SELECT secret FROM signing_key")
-    if found is None:
-        secret = secrets.token_bytes(32)
-        db.execute("INSERT INTO signing_key (secret) VALUES (?)", (secret,))
-        return secret
-    return bytes(found[0])
+def signing_key(db: Database) -> bytes | None:
+    """The 32 bytes that addresses are signed with, once they are made."""
+    found: bytes | None = db.value("SELECT secret FROM signing_key")
+    return found
+
+
+def new_signing_key(db: Database) -> bytes:
+    """Sign with other bytes from now on: all addresses that were given stop working."""
+    secret = secrets.token_bytes(32)
+    db.execute("DELETE FROM signing_key")
+    db.execute("INSERT INTO signing_key (secret) VALUES (?)", (secret,))
+    return secret
 
 
 class AnswerRow(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from annotary.store import migrating
 from annotary.store.blobs import FolderBlobs
 from annotary.store.database import Database
 from annotary.store.owners import SERVER, Owners
+from annotary.store.privacy import make_private
 
 _OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError)
 """Errors of SQLite that are a fault of this package, not of the file."""
@@ -39,17 +40,16 @@ class Store:
         # a program may change its folder; connections are opened when threads need them
         self.home = home = home.absolute()
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            (home / "running").mkdir(exist_ok=True)
+            mode = make_private(home)
+            # what a dead server was working on is left to the next server
+            self._owners = Owners(home / "running", SERVER if serving else "")
         except OSError as error:
             raise StoreError(
                 f"The store's folder {home} cannot be used: {error.strerror or error}.",
                 hint="Choose another folder with home=, --home or ANNOTARY_HOME.",
             ) from error
         self.path = home / "annotary.db"
-        self.blobs = FolderBlobs(home / "blobs")
-        # what a dead server was working on is left to the next server
-        self._owners = Owners(home / "running", SERVER if serving else "")
+        self.blobs = FolderBlobs(home / "blobs", mode)
         self.owner = self._owners.own
         self._local = threading.local()
         self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
