@@ -11,8 +11,16 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from annotary.batch import AnnotationBatch, Extra
-from annotary.contract.rows import RowSink
+from annotary.batch import (
+    BITMASK,
+    CLASSIFICATION,
+    KEYPOINTS,
+    POLYGON,
+    RECTANGLE,
+    AnnotationBatch,
+    Extra,
+)
+from annotary.contract.rows import RowSink, Shape
 from annotary.geometry import rle
 from annotary.model import Skeleton
 from annotary.writing.exporting import ExportTag
@@ -81,13 +89,20 @@ class Project:
                         more = thing.more | {"at": at}
                         if "extra" in more:
                             more["extra"] = _copy(more["extra"])
-                        getattr(sink, thing.method)(place, thing.tag, *thing.values, **more)
+                        values = thing.values
+                        if thing.method == "object":
+                            values = [[_copied(shape) for shape in values[0]]]
+                        getattr(sink, thing.method)(place, thing.tag, *values, **more)
             sink.flush()
         yield from found
 
     def read_image(self, image: int) -> bytes | None:
         """No image is at hand."""
         return None
+
+
+def _copied(shape: Shape) -> Shape:
+    return shape._replace(extra=shape.extra and _copy(shape.extra))
 
 
 def _copy(extra: Extra) -> Extra:
@@ -254,9 +269,60 @@ def things(draw: st.DrawFn, image: int, size: Size, tags: int, skeleton: int) ->
     return Thing(kind, image, tag, [], more)
 
 
+KINDS = ("Rectangle", "Polygon", "Keypoints", "Classification", "Bitmask")
+
+
+def combinations(most: int) -> st.SearchStrategy[tuple[str, ...]]:
+    """The kinds of an object's rows: every pair and triple of them, repeated ones too."""
+    one = st.sampled_from(KINDS)
+    return st.lists(one, min_size=2, max_size=most).map(tuple)
+
+
 @st.composite
-def projects(draw: st.DrawFn, family: str = "", most: int = 4) -> Project:
-    """A project with up to ``most`` images; some have no annotations, some tags have numbers."""
+def groups(
+    draw: st.DrawFn, image: int, size: Size, tag: int, of: Sequence[str] | None = None
+) -> Thing:
+    """One object of several rows of any kinds, in any order, each with what it has."""
+    kinds = of or draw(combinations(4))
+    shapes: list[Shape] = []
+    for kind in kinds:
+        extra = None
+        if draw(st.booleans()):
+            extra = Extra(
+                attributes=draw(ATTRIBUTES) or None,
+                properties=draw(PROPERTIES) or None,
+                frame=draw(st.sampled_from([None, None, 0, 12])),
+            )
+        x0, y0, x1, y1 = box = draw(boxes(size))
+        if kind == "Rectangle":
+            shapes.append(Shape(RECTANGLE, box, extra))
+        elif kind == "Polygon":
+            outer, holes = draw(rings(size))
+            shapes.append(Shape(POLYGON, outer[0], extra))
+            shapes += [Shape(POLYGON, hole, None, True) for hole in holes]
+        elif kind == "Keypoints":
+            shapes.append(Shape(KEYPOINTS, [x0, y0, 2, x1, y1, 1, 0, 0, 0], extra))
+        elif kind == "Bitmask" and size[0] * size[1] <= 700_000:
+            mask = draw(masks(size))
+            extent = rle.bbox(mask)
+            assert extent is not None
+            extra = extra or Extra()
+            extra.mask = mask
+            values = [v / size[i % 2] for i, v in enumerate(extent)]
+            shapes.append(Shape(BITMASK, values, extra))
+        else:
+            shapes.append(Shape(CLASSIFICATION, [], extra))
+    return Thing("object", image, tag, [draw(st.permutations(shapes))])
+
+
+@st.composite
+def projects(
+    draw: st.DrawFn, family: str = "", most: int = 4, grouped: bool = False
+) -> Project:
+    """A project with up to ``most`` images; some have no annotations, some tags have numbers.
+
+    With ``grouped``, there are objects of several rows of any kinds.
+    """
     sizes = {name: draw(st.sampled_from(SIZES)) for name in draw(names(most))}
     used = draw(st.lists(st.sampled_from(TAGS), min_size=1, max_size=4, unique=True))
     tags = [ExportTag(name) for name in used]
@@ -271,6 +337,12 @@ def projects(draw: st.DrawFn, family: str = "", most: int = 4) -> Project:
         for image, size in enumerate(dict(sorted(sizes.items())).values())
         for _ in range(draw(st.integers(0, 3)))
     ]
+    if grouped:
+        found += [
+            draw(groups(image, size, draw(st.integers(0, len(tags) - 1))))
+            for image, size in enumerate(dict(sorted(sizes.items())).values())
+            for _ in range(draw(st.integers(0, 2)))
+        ]
     if any(thing.method == "keypoints" for thing in found):
         tags.append(skeleton)
     return Project(sizes, tags, found, draw(st.integers(1, 3)))

@@ -29,7 +29,7 @@ NAMES = two_dimensional()
 @given(data=st.data())
 def test_what_is_written_is_read_back(name: str, data: st.DataObject) -> None:
     format_ = formats.get(name)
-    project = data.draw(projects(format_.family))
+    project = data.draw(projects(format_.family, grouped=data.draw(st.booleans())))
     options = ExportOptions(
         normalized=data.draw(st.sampled_from(units(format_))),
         split_ratio=data.draw(st.sampled_from([0.0, 0.0, 0.3])),

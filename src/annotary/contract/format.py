@@ -35,7 +35,9 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     """Several rings stay one object."""
     holes: bool = False
     objects: bool = False
-    """An object of several kinds (keypoints with their outline) stays one object."""
+    """Rows of any kinds stay one object, each with its own attributes and properties."""
+    with_keypoints: frozenset[Written] = frozenset()
+    """Otherwise: what may be in one object with keypoints, as it is written; one kind at a time."""
     attributes: bool = False
     properties: bool | frozenset[str] = False
     """Flags and unknown fields: all, none, or those named."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,18 @@ from annotary.geometry.rle import Rle
 from annotary.problems import NOWHERE, Location, Problem
 
 _ELSEWHERE = -(2**63)
+
+
+class Shape(NamedTuple):
+    """One row of an object: a kind of ``annotary.batch``, its values, and what it has besides.
+
+    A mask is in ``extra``; its values are its extent.
+    """
+
+    kind: int
+    values: Sequence[float]
+    extra: Extra | None = None
+    hole: bool = False
 
 
 class RowSink:
@@ -168,6 +180,7 @@ class RowSink:
         extra: Extra | None = None,
         rings: Sequence[Sequence[float]] = (),
         box: Sequence[float] | None = None,
+        holes: Sequence[Sequence[float]] = (),
     ) -> None:
         """Keypoints, flat (x, y, visibility, ...), with the outline or box of the same object."""
         self._coords += points
@@ -175,6 +188,9 @@ class RowSink:
         for ring in rings:
             self._coords += ring
             self._row(POLYGON, image, tag, at, None)
+        for ring in holes if len(rings) else ():
+            self._coords += ring
+            self._row(POLYGON, image, tag, at, None, hole=1)
         if box is not None:
             self._coords += box
             self._row(RECTANGLE, image, tag, at, None)
@@ -209,6 +225,23 @@ class RowSink:
         for each in (extra, *more):
             self._mask_bytes += len(each.chunk or "")
             self._row(BITMASK3D, image, tag, at, each)
+        self._end()
+
+    def object(self, image: int, tag: int, shapes: Sequence[Shape], at: int = 0) -> None:
+        """One object of any rows, each with its own attributes and properties.
+
+        A hole needs a ring that it is cut out of: without one, the object is rejected.
+        """
+        rings = sum(shape.kind == POLYGON and not shape.hole for shape in shapes)
+        if not shapes or (not rings and any(shape.hole for shape in shapes)):
+            self.reject("too-few-points", at, count=0)
+            return
+        for kind, values, extra, hole in shapes:
+            if extra is not None:
+                self._mask_bytes += len(extra.chunk or "")
+                self._mask_bytes += len(extra.mask.counts) if extra.mask else 0
+            self._coords += values
+            self._row(kind, image, tag, at, extra, hole=int(hole))
         self._end()
 
     def extend(self, batch: AnnotationBatch) -> None:

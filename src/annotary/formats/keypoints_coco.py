@@ -43,7 +43,7 @@ class KeypointsCoco(Format):
         edges=True,
         bitmask="Bitmask",
         parts=True,
-        objects=True,
+        with_keypoints=frozenset({"Rectangle", "Polygon", "Bitmask"}),
         attributes=True,
         properties=True,
         image_sizes=True,

@@ -42,7 +42,7 @@ from annotary.batch import BITMASK, BITMASK3D, KEYPOINTS, KIND_NAMES, Annotation
 from annotary.contract.dataset import ClassEntry, Dataset
 from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
-from annotary.contract.rows import RowSink
+from annotary.contract.rows import RowSink, Shape
 from annotary.formats.kit import json as doc
 from annotary.formats.kit.json import RefusedError
 from annotary.geometry import rle
@@ -55,6 +55,7 @@ from annotary.syntax.source import FileSet, SourceFile
 _NAMESPACE = uuid.UUID("6f1f3f2a-8a57-5d0c-b0a7-2e2b8f0a9c11")
 _PER_ASSET = 1 << 24
 _PROPERTIES = "properties"
+_KINDS = {name: number for number, name in enumerate(KIND_NAMES)}
 
 
 class KeypointsRaw(Format):
@@ -297,41 +298,8 @@ class _Reader:
 
     def _deliver(self, image: int, at: int, parts: list[_Part]) -> None:
         rows, first = self.rows, parts[0]
-        tag, extra = rows.tag(first.tag), first.extra
-        kinds = {part.kind for part in parts}
-        outer = [p.values for p in parts if p.kind == "Polygon" and not p.hole]
-        holes = [p.values for p in parts if p.kind == "Polygon" and p.hole]
-        boxes = [p.values for p in parts if p.kind == "Rectangle"]
-        points = [p.values for p in parts if p.kind == "Keypoints"]
-        if kinds == {"Bitmask3d"}:
-            rows.volume(image, tag, extra or Extra(), at, [p.extra or Extra() for p in parts[1:]])
-        elif points and len(points) == 1 and len(boxes) < 2 and not holes:
-            box = boxes[0] if boxes else None
-            rows.keypoints(image, tag, points[0], at, extra, outer, box)
-        elif kinds == {"Polygon"}:
-            rows.polygon(image, tag, outer, at, extra, holes)
-        else:
-            self._each(image, tag, at, parts)
-
-    def _each(self, image: int, tag: int, at: int, parts: list[_Part]) -> None:
-        """Parts of kinds that a row sink has no object for: one object each."""
-        rows = self.rows
-        for number, part in enumerate(parts):
-            here = at + number
-            if part.kind == "Rectangle":
-                xmin, ymin, xmax, ymax = part.values
-                rows.rectangle(image, tag, xmin, ymin, xmax, ymax, here, part.extra)
-            elif part.kind == "Polygon":
-                rows.polygon(image, tag, [part.values], here, part.extra)
-            elif part.kind == "Keypoints":
-                rows.keypoints(image, tag, part.values, here, part.extra)
-            elif part.kind == "Classification":
-                rows.classification(image, tag, here, part.extra)
-            elif part.kind == "Bitmask" and part.mask is not None:
-                extent = part.extent(rows.normalized)
-                rows.bitmask(image, tag, part.mask, extent, here, part.extra)
-            else:
-                rows.volume(image, tag, part.extra or Extra(), here)
+        shapes = [part.shape(rows.normalized) for part in parts]
+        rows.object(image, rows.tag(first.tag), shapes, at)
 
 
 class _Part:
@@ -393,6 +361,14 @@ class _Part:
                 ) from None  # fmt: skip
             extra.chunk = doc.text(record.get("chunkData"), "chunkData")
         return None if extra == Extra() else extra
+
+    def shape(self, normalized: bool) -> Shape:
+        """The annotation as a row; a mask's values are its extent in the file's unit."""
+        extra, values = self.extra, self.values
+        if self.mask is not None:
+            extra = extra or Extra()
+            extra.mask, values = self.mask, self.extent(normalized)
+        return Shape(_KINDS[self.kind], values, extra, self.kind == "Polygon" and self.hole)
 
     def extent(self, normalized: bool) -> list[float]:
         """The mask's extent in the file's unit."""

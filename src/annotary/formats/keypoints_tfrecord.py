@@ -61,7 +61,7 @@ class KeypointsTFRecord(Format):
         classification="Classification",
         bitmask="Rectangle",
         parts=True,
-        objects=True,
+        with_keypoints=frozenset({"Rectangle"}),
         attributes=True,
         properties=True,
         image_sizes=True,

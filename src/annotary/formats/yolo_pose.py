@@ -68,7 +68,7 @@ class YoloPose(Format):
         polygon="Rectangle",
         keypoints="Keypoints",
         bitmask="Rectangle",
-        objects=True,
+        with_keypoints=frozenset({"Rectangle"}),
         class_numbers="dense",
         unit="normalized",
         natural="normalized",

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from annotary.batch import (
     BITMASK,
-    BITMASK3D,
-    CLASSIFICATION,
     KEYPOINTS,
     KIND_NAMES,
     POLYGON,
@@ -27,6 +25,7 @@ from annotary.contract.format import Carries
 from annotary.geometry import rle
 from annotary.geometry.arrays import corners, extents, to_pixels
 from annotary.writing.losses import Losses
+from annotary.writing.objects import Objects, lose_extra, without_stray_holes
 
 _NUMBER = {name: number for number, name in enumerate(KIND_NAMES)}
 
@@ -53,11 +52,13 @@ class Reducer:
             )
         ]
         self._records = 0
+        self._objects = None if carries.objects else Objects(carries, self._target, losses)
 
     def __call__(self, batch: AnnotationBatch) -> AnnotationBatch:
         """The batch as the format can hold it, in the unit it is written in."""
-        if not self._carries.objects:
-            batch = self._one_shape_per_object(batch)
+        batch = without_stray_holes(batch, self._losses)
+        if self._objects is not None:
+            batch = self._objects(batch)
         if not self._carries.holes and batch.hole.any():
             self._losses.add("holes", int(batch.hole.sum()))
             batch = batch.take(~batch.hole)
@@ -69,33 +70,6 @@ class Reducer:
         if not self._carries.parts:
             self._split_parts(batch)
         return self._in_unit(batch)
-
-    # --- objects of several shapes ------------------------------------------------------------
-
-    def _one_shape_per_object(self, batch: AnnotationBatch) -> AnnotationBatch:
-        """Of an object with keypoints and an outline or a box, keep what the format holds best."""
-        starts = batch.objects()
-        sizes = np.diff(starts)
-        if not (sizes > 1).any():
-            return batch
-        keep = np.ones(len(batch), np.bool_)
-        for at in np.flatnonzero(sizes > 1).tolist():
-            begin, end = int(starts[at]), int(starts[at + 1])
-            present = set(batch.kind[begin:end].tolist())
-            if len(present) == 1:
-                continue
-            # what is written as itself first, then what is written at all, an outline before
-            # a box before points
-            best = min(
-                present, key=lambda k: (self._target[k] != k, self._target[k] is None, _RANK[k])
-            )
-            keep[begin:end] = batch.kind[begin:end] == best
-            first = batch.extras.get(begin)
-            if first is not None and not keep[begin]:
-                kept = begin + int(np.argmax(keep[begin:end]))
-                batch.extras[kept] = first
-            self._losses.add("members", 1)
-        return batch if keep.all() else batch.take(keep)
 
     # --- kinds --------------------------------------------------------------------------------
 
@@ -183,7 +157,7 @@ class Reducer:
         for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
             w, h = int(widths[begin]), int(heights[begin])
             if w <= 0 or h <= 0:
-                self._losses.add("unknown-size", 1)
+                self._losses.add("unknown-size", end - begin)
                 continue
             filled = [
                 _fill(part, row, kind, w, h) for row in range(begin, end) if not part.hole[row]
@@ -292,7 +266,7 @@ class Reducer:
             ]
             for row in rows:
                 if row in batch.extras:
-                    self._lose_extra(batch.extras[row])
+                    lose_extra(batch.extras[row], self._losses)
             if len(masks) > 1:
                 batch.extras[kept].mask = rle.merge(masks)
                 begin, end = int(batch.start[kept]), int(batch.start[kept + 1])
@@ -300,22 +274,13 @@ class Reducer:
                 batch.coords[begin:end] = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
         return batch.take(keep)
 
-    def _lose_extra(self, extra: Extra) -> None:
-        """Count what a row has that is left out with it."""
-        if extra.attributes:
-            self._losses.add("attributes", len(extra.attributes))
-        for name in extra.properties or ():
-            self._losses.add("properties", 1, name)
-        if extra.frame is not None:
-            self._losses.add("frames", 1)
-
     def _extras(self, batch: AnnotationBatch) -> None:
         carries = self._carries
         kept = carries.properties
         bare = {_NUMBER[kind] for kind in carries.bare}
         for row, extra in batch.extras.items():
             if int(batch.kind[row]) in bare:
-                self._lose_extra(Extra(extra.attributes, extra.properties))
+                lose_extra(Extra(extra.attributes, extra.properties), self._losses)
                 extra.attributes = extra.properties = None
             if extra.attributes and not carries.attributes:
                 self._losses.add("attributes", len(extra.attributes))
@@ -350,7 +315,9 @@ class Reducer:
                 if kind in seen and not batch.hole[row]:
                     begins[row] = split = True
                 seen = {kind} if begins[row] else seen | {kind}
-            self._losses.add("parts", int(split))
+            record = int(batch.record[starts[at]])
+            counted = self._objects is not None and record in self._objects.split
+            self._losses.add("parts", int(split and not counted))
         batch.record = np.cumsum(begins) + self._records
         self._records += len(batch)
 
@@ -368,7 +335,6 @@ class Reducer:
         return batch
 
 
-_RANK = {POLYGON: 0, BITMASK: 1, RECTANGLE: 2, KEYPOINTS: 3, CLASSIFICATION: 4, BITMASK3D: 5}
 _PLURALS = ("rectangles", "polygons", "keypoint sets", "classifications", "masks", "3D masks")
 
 

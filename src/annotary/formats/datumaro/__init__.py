@@ -75,7 +75,7 @@ class Datumaro(Format):
         classification="Classification",
         bitmask="Bitmask",
         parts=True,
-        objects=True,
+        with_keypoints=frozenset({"Rectangle", "Polygon"}),
         attributes=True,
         properties=frozenset({*FLAGS.values(), "z_order"}),
         image_sizes=True,

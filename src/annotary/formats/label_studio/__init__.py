@@ -93,7 +93,7 @@ class LabelStudio(Format):
         keypoints="Keypoints",
         classification="Classification",
         bitmask="Bitmask",
-        objects=True,
+        with_keypoints=frozenset({"Rectangle", "Polygon"}),
         attributes=True,
         properties=True,
         bare=frozenset({"Classification"}),

@@ -39,11 +39,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from annotary.batch import BATCH_ROWS, KIND_NAMES, Extra
+from annotary.batch import BATCH_ROWS, BITMASK, KIND_NAMES, POLYGON, Extra
 from annotary.contract.dataset import Dataset
 from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
-from annotary.contract.rows import RowSink
+from annotary.contract.rows import RowSink, Shape
 from annotary.errors import BadRequestError
 from annotary.formats.kit.json import RefusedError
 from annotary.formats.parquet.write import COLUMNS, About, write_annotations, write_images
@@ -233,30 +233,16 @@ class _Reader:
 
     def _deliver(self, at: int, parts: list[_Row]) -> None:
         rows, first = self.rows, parts[0]
-        extra = _extra(first)
         image, tag = rows.image(first["image"], at=at), rows.tag(first["label"])
-        of: dict[str, list[_Row]] = {name: [] for name in KIND_NAMES}
-        for part in parts:
-            of[_kind(part)].append(part)
-        rings = [part["coords"] for part in of["Polygon"] if not part.get("hole")]
-        holes = [part["coords"] for part in of["Polygon"] if part.get("hole")]
-        boxes = [part["coords"] for part in of["Rectangle"]]
-        for points in of["Keypoints"]:
-            box = boxes.pop(0) if boxes else None
-            rows.keypoints(image, tag, points["coords"], at, extra, rings, box)
-            extra, rings = None, []
-        if rings or holes:
-            rows.polygon(image, tag, rings, at, extra, holes)
-        for xmin, ymin, xmax, ymax in boxes:
-            rows.rectangle(image, tag, xmin, ymin, xmax, ymax, at, extra)
-        for _ in of["Classification"]:
-            rows.classification(image, tag, at, extra)
-        for part in of["Bitmask"]:
-            counts = part["mask_counts"].encode()
-            mask = Rle(part["mask_height"], part["mask_width"], counts)
-            rows.bitmask(image, tag, mask, part["coords"], at, _extra(part))
-        for part in of["Bitmask3d"]:
-            rows.volume(image, tag, _extra(part) or Extra(), at)
+        rows.object(image, tag, [_shape(part) for part in parts], at)
+
+
+def _shape(row: _Row) -> Shape:
+    kind, extra = _KINDS[_kind(row)], _extra(row)
+    if kind == BITMASK:
+        extra = extra or Extra()
+        extra.mask = Rle(row["mask_height"], row["mask_width"], row["mask_counts"].encode())
+    return Shape(kind, row["coords"], extra, kind == POLYGON and bool(row.get("hole")))
 
 
 def _kind(row: _Row) -> str:

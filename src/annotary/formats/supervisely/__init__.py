@@ -105,7 +105,7 @@ class Supervisely(Format):
         bitmask="Bitmask",
         parts=True,
         holes=True,
-        objects=True,
+        with_keypoints=frozenset({"Rectangle", "Polygon"}),
         attributes=True,
         properties=True,
         bare=frozenset({"Classification"}),
@@ -262,6 +262,7 @@ class _Reader:
             elif len(keypoints) == 1 and others and kinds.count(RECTANGLE) <= 1:
                 first = keypoints[0]
                 first.rings = [ring for shape in others for ring in shape.rings]
+                first.holes = [hole for shape in others for hole in shape.holes]
                 first.box = next((s.box for s in others if s.kind == RECTANGLE), [])
                 self._put(first)
             else:
@@ -290,8 +291,9 @@ class _Reader:
         elif shape.kind == POLYGON:
             rows.polygon(self.image, tag, shape.rings, shape.at, shape.extra, shape.holes)
         elif shape.kind == KEYPOINTS:
+            box, holes = shape.box or None, shape.holes
             rows.keypoints(
-                self.image, tag, shape.points, shape.at, shape.extra, shape.rings, shape.box or None
+                self.image, tag, shape.points, shape.at, shape.extra, shape.rings, box, holes
             )
         else:
             assert shape.extra is not None

@@ -69,7 +69,7 @@ class Via(Format):
         bitmask="Polygon",
         parts=True,
         holes=True,
-        objects=True,
+        with_keypoints=frozenset({"Rectangle", "Polygon"}),
         attributes=True,
         properties=True,
         classes=False,

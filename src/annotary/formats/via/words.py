@@ -201,7 +201,7 @@ class Regions:
         points = [value for p in parts if p.kind == KEYPOINTS for value in p.values]
         if points:
             box = boxes.pop() if boxes else None
-            self.rows.keypoints(image, tag, points, at, extra, rings, box)
+            self.rows.keypoints(image, tag, points, at, extra, rings, box, holes)
         elif rings or holes:
             self.rows.polygon(image, tag, rings, at, extra, holes)
         for xmin, ymin, xmax, ymax in boxes:
