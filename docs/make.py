@@ -49,14 +49,15 @@ def _formats(everything: list[Format]) -> str:
         "A bound type is written as itself (●), as another one (its name), or left out (–). What",
         "is not carried is counted, and said in the operation's message and the manifest.",
         "",
-        "| format | " + " | ".join(HEADS) + " | parts | holes | attributes | properties |"
+        "| format | " + " | ".join(HEADS) + " | parts | holes | with keypoints | attributes | properties |"
         " empty images | frames | edges | class numbers | unit |",
-        "|---" * (len(HEADS) + 10) + "|",
+        "|---" * (len(HEADS) + 11) + "|",
     ]
     lines += [_row(each) for each in written]
     lines += [
         "",
-        "*parts*: several rings stay one object. *empty images*: images without annotations are",
+        "*parts*: several rings stay one object. *with keypoints*: what stays one object with",
+        "keypoints (`any`: rows of any bound types stay one object). *empty images*: images without annotations are",
         "listed. *edges*: of skeletons. *class numbers*: `source` keeps those of the files that",
         "the tags came from, gaps and all; `dense` counts from the number given. *unit*:",
         "`follows` the caller's choice.",
@@ -71,7 +72,8 @@ def _row(each: Format) -> str:
     for kind, head in zip(KINDS, HEADS, strict=True):
         target = getattr(carries, kind)
         cells.append("●" if target == head else (target or "–"))
-    cells += [_yes(carries.parts), _yes(carries.holes), _yes(carries.attributes)]
+    cells += [_yes(carries.parts), _yes(carries.holes), _together(carries)]
+    cells.append(_yes(carries.attributes))
     cells.append(_properties(carries))
     cells += [_yes(carries.empty_images), _yes(carries.frames), _yes(carries.edges)]
     numbers = carries.class_numbers
@@ -84,6 +86,12 @@ def _row(each: Format) -> str:
 
 def _yes(value: bool) -> str:
     return "●" if value else "–"
+
+
+def _together(carries: Carries) -> str:
+    if carries.objects:
+        return "any"
+    return ", ".join(sorted(carries.with_keypoints)) or "–"
 
 
 def _properties(carries: Carries) -> str:

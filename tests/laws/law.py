@@ -76,6 +76,8 @@ class Object:
     attributes: dict[str, Any] = field(default_factory=dict)
     properties: dict[str, Any] = field(default_factory=dict)
     frame: int | None = None
+    extras: list[Extra] = field(default_factory=list)
+    """What each of its rows says."""
 
 
 def objects(
@@ -112,6 +114,7 @@ def objects(
             extra.attributes or {},
             extra.properties or {},
             extra.frame,
+            [batch.extras[row] for row in range(begin, end) if row in batch.extras],
         )
 
 
@@ -291,7 +294,7 @@ def _listed(written: Written) -> set[str]:
 def _as_told(wanted: Object, format_: Format) -> None:
     """What the format itself cannot tell apart, in the one way it is read."""
     if not format_.carries.attribute_types:
-        wanted.attributes = {name: _untyped(v) for name, v in wanted.attributes.items()}
+        wanted.attributes = {name: untyped(v) for name, v in wanted.attributes.items()}
     if format_.name == "darwin":
         for shape in wanted.shapes:
             if shape.kind == "Keypoints":
@@ -300,7 +303,8 @@ def _as_told(wanted: Object, format_: Format) -> None:
                 shape.values = tuple(value for point in told for value in point)
 
 
-def _untyped(value: Any) -> Any:
+def untyped(value: Any) -> Any:
+    """A value as a format returns it that writes all values as text."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):

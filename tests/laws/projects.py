@@ -280,10 +280,11 @@ def combinations(most: int) -> st.SearchStrategy[tuple[str, ...]]:
 
 @st.composite
 def groups(
-    draw: st.DrawFn, image: int, size: Size, tag: int, of: Sequence[str] | None = None
+    draw: st.DrawFn, image: int, size: Size, tags: int, skeleton: int, kinds: Sequence[str] = ()
 ) -> Thing:
     """One object of several rows of any kinds, in any order, each with what it has."""
-    kinds = of or draw(combinations(4))
+    kinds = kinds or draw(combinations(4))
+    tag = skeleton if "Keypoints" in kinds else draw(st.integers(0, tags - 1))
     shapes: list[Shape] = []
     for kind in kinds:
         extra = None
@@ -316,9 +317,7 @@ def groups(
 
 
 @st.composite
-def projects(
-    draw: st.DrawFn, family: str = "", most: int = 4, grouped: bool = False
-) -> Project:
+def projects(draw: st.DrawFn, family: str = "", most: int = 4, grouped: bool = False) -> Project:
     """A project with up to ``most`` images; some have no annotations, some tags have numbers.
 
     With ``grouped``, there are objects of several rows of any kinds.
@@ -339,10 +338,10 @@ def projects(
     ]
     if grouped:
         found += [
-            draw(groups(image, size, draw(st.integers(0, len(tags) - 1))))
+            draw(groups(image, size, len(tags), len(tags)))
             for image, size in enumerate(dict(sorted(sizes.items())).values())
             for _ in range(draw(st.integers(0, 2)))
         ]
-    if any(thing.method == "keypoints" for thing in found):
+    if any(thing.tag == len(tags) for thing in found):
         tags.append(skeleton)
     return Project(sizes, tags, found, draw(st.integers(1, 3)))

@@ -36,9 +36,6 @@ from annotary.writing.losses import Losses
 _RANK = {POLYGON: 0, BITMASK: 1, RECTANGLE: 2, KEYPOINTS: 3, CLASSIFICATION: 4, BITMASK3D: 5}
 """Which kind says most of an object's shape."""
 
-_REPEATED = (POLYGON, BITMASK3D)
-"""Kinds of which one object has several rows in many formats: rings, and chunks of a volume."""
-
 
 def without_stray_holes(batch: AnnotationBatch, losses: Losses) -> AnnotationBatch:
     """Leave out holes whose object has no ring that they could be cut out of."""
@@ -79,6 +76,13 @@ class Objects:
             for kind, written in enumerate(target)
             if written is not None and KIND_NAMES[written] in carries.with_keypoints
         }
+        merged = {KIND_NAMES.index(written) for written in carries.merges}
+        self._alone = {
+            kind
+            for kind, written in enumerate(target)
+            if written == kind and kind not in merged and kind not in (POLYGON, BITMASK3D)
+        }
+        """Kinds of which an object has one row; of the others, the rows are put together."""
         self._target = target
         self._losses = losses
         self.split: set[int] = set()
@@ -122,7 +126,7 @@ class Objects:
         first = starts[:-1]
         for column in (batch.kind, batch.tag):
             odd |= np.minimum.reduceat(column, first) != np.maximum.reduceat(column, first)
-        odd |= several & ~np.isin(batch.kind[first], _REPEATED)
+        odd |= several & ~np.isin(batch.kind[first], (POLYGON, BITMASK3D))
         of = _objects_of(batch)
         hole = batch.hole
         later = np.zeros(len(batch), np.bool_)
@@ -138,32 +142,44 @@ class Objects:
         by_tag: dict[int, list[int]] = {}
         for row in rows:
             by_tag.setdefault(int(batch.tag[row]), []).append(row)
-        parts: list[list[int]] = []
-        dropped, written = False, 0
-        for same in by_tag.values():
-            kept = self._kinds({int(kind) for kind in batch.kind[same]})
-            lost = all(self._target[kind] is None for kind in kept)
-            found: list[list[int]] = []
-            seen: dict[int, int] = {}
-            for row in same:
-                kind = int(batch.kind[row])
-                if kind not in kept:
-                    dropped |= not lost
-                    continue
-                number = 0 if kind in _REPEATED else seen.get(kind, 0)
-                seen[kind] = number + 1
-                while len(found) <= number:
-                    found.append([])
-                found[number].append(row)
-            for number, part in enumerate(found):
-                part.sort(key=lambda row: (batch.kind[row] != KEYPOINTS, bool(batch.hole[row])))
-                others = [row for row in same if int(batch.kind[row]) not in kept]
-                self._unite(batch, part, others if number == 0 else [])
-            parts += found
-            written += 0 if lost else len(found)
-        self._losses.add("members", int(dropped))
-        self._losses.add("parts", int(written > 1))
+        kept = {
+            tag: self._kinds({int(kind) for kind in batch.kind[same]})
+            for tag, same in by_tag.items()
+        }
+        if written := [tag for tag in by_tag if self._is_written(kept[tag])]:
+            lost = [row for row in rows if int(batch.kind[row]) not in kept[int(batch.tag[row])]]
+            lost += [row for tag in by_tag if tag not in written for row in by_tag[tag]]
+            self._losses.add("members", int(bool(lost)))
+        else:
+            # nothing of it is written: it is counted once, as what its first row is
+            return [[row for row in rows if batch.kind[row] == batch.kind[rows[0]]]]
+        parts = [part for tag in written for part in self._split(batch, by_tag[tag], kept[tag])]
+        self._losses.add("parts", int(len(parts) > 1))
         return parts
+
+    def _is_written(self, kinds: set[int]) -> bool:
+        return any(self._target[kind] is not None for kind in kinds)
+
+    def _split(self, batch: AnnotationBatch, rows: list[int], kinds: set[int]) -> list[list[int]]:
+        """Rows of one class as objects: kinds that the format writes one by one stand alone."""
+        found: list[list[int]] = [[]]
+        seen: dict[int, int] = {}
+        dropped = []
+        for row in rows:
+            kind = int(batch.kind[row])
+            if kind not in kinds or (kind == CLASSIFICATION and seen):
+                dropped.append(row)  # a class that is said twice is said
+                continue
+            number = seen[kind] = seen.get(kind, -1) + 1
+            if kind not in self._alone:
+                number = 0
+            while len(found) <= number:
+                found.append([])
+            found[number].append(row)
+        for number, part in enumerate(found):
+            part.sort(key=lambda row: (batch.kind[row] != KEYPOINTS, bool(batch.hole[row])))
+            self._unite(batch, part, dropped if number == 0 else [])
+        return found
 
     def _kinds(self, present: set[int]) -> set[int]:
         """The kinds of an object that are written together."""

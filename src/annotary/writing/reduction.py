@@ -59,10 +59,7 @@ class Reducer:
         batch = without_stray_holes(batch, self._losses)
         if self._objects is not None:
             batch = self._objects(batch)
-        if not self._carries.holes and batch.hole.any():
-            self._losses.add("holes", int(batch.hole.sum()))
-            batch = batch.take(~batch.hole)
-        batch = self._kinds(batch)
+        batch = self._as_kinds(self._without_holes(self._left_out(batch)))
         if self._carries.merges:
             batch = self._merged(batch)
         if batch.extras:
@@ -73,7 +70,8 @@ class Reducer:
 
     # --- kinds --------------------------------------------------------------------------------
 
-    def _kinds(self, batch: AnnotationBatch) -> AnnotationBatch:
+    def _left_out(self, batch: AnnotationBatch) -> AnnotationBatch:
+        """Without the kinds that the format has no place for."""
         keep = np.ones(len(batch), np.bool_)
         for kind in np.flatnonzero(np.bincount(batch.kind)).tolist():
             target = self._target[kind]
@@ -84,8 +82,16 @@ class Reducer:
                 objects = len(np.unique(batch.record[rows]))
                 self._losses.add("left-out", objects, _PLURALS[kind])
                 keep &= ~rows
-        if not keep.all():
-            batch = batch.take(keep)
+        return batch if keep.all() else batch.take(keep)
+
+    def _without_holes(self, batch: AnnotationBatch) -> AnnotationBatch:
+        if self._carries.holes or not batch.hole.any():
+            return batch
+        self._losses.add("holes", int(batch.hole.sum()))
+        return batch.take(~batch.hole)
+
+    def _as_kinds(self, batch: AnnotationBatch) -> AnnotationBatch:
+        """Every row as the kind that it is written as."""
         for kind in np.flatnonzero(np.bincount(batch.kind)).tolist():
             target = self._target[kind]
             if target is None or target == kind:
@@ -257,7 +263,8 @@ class Reducer:
                 others.setdefault(kept, []).append(row)
         if not others:
             return batch
-        self._losses.add("merged", int((~keep).sum()))
+        gone = np.setdiff1d(batch.record[~keep], batch.record[keep])
+        self._losses.add("merged", len(gone))
         for kept, rows in others.items():
             masks = [
                 extra.mask

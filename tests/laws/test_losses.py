@@ -1,0 +1,45 @@
+"""What an export says it has lost is what it has lost, counted from what is read back."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from annotary import formats
+from annotary.model import ExportManifest, ExportOptions
+from annotary.syntax.source import SourceFile
+from tests.laws import counted
+from tests.laws.counted import Back
+from tests.laws.law import ReadBack, two_dimensional, units, write
+
+NAMES = [n for n in two_dimensional() if formats.get(n).reads or formats.get(n).read_by]
+
+
+def told(manifest: ExportManifest) -> Counter[str]:
+    """The manifest's losses by code, those that both sides show."""
+    found: Counter[str] = Counter()
+    for loss in manifest.losses:
+        assert str(loss.count) in loss.text
+        if loss.code in counted.COUNTED:
+            found[loss.code] += loss.count
+    return found
+
+
+def back(files: list[SourceFile], sizes: dict[str, tuple[int, int]]) -> Back:
+    """What a project's files hold."""
+    read = ReadBack(files, sizes)
+    assert not read.reading.log.errors, read.log
+    edges = sum(len(edges) for _, edges in read.skeletons.values())
+    return Back(read.objects, read.images, edges)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_losses_are_told_as_they_are(name: str, seed: int) -> None:
+    format_ = formats.get(name)
+    project = counted.project(seed)
+    for normalized in units(format_):
+        written = write(project, format_, ExportOptions(normalized=normalized))
+        found = back(written.out.sources(), project.sizes)
+        assert told(written.manifest) == counted.losses(project, found, format_.carries), normalized
