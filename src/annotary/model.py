@@ -22,6 +22,9 @@ Overview = Literal["Queued", "Running", "Finished", "Cancelled", "Errored"]
 AttributeType = Literal["Categorical", "Numeric", "String"]
 OnError = Literal["reject_session", "reject_file", "skip"]
 OnLoss = Literal["warn", "refuse", "allow"]
+ImportMode = Literal["add", "append", "update", "sync", "replace"]
+"""What an import does with what is there already: see the SDK's ``create_import_session``."""
+OnConflict = Literal["keep", "overwrite"]
 
 Point = list[float | int]
 """[x, y], or [x, y, visibility] in keypoints."""
@@ -700,8 +703,8 @@ class ImportSessionStatus(Wire):
 class FileReport(Wire, omit_defaults=False):
     """What became of one file: its format and its records.
 
-    ``records`` = ``committed`` + ``skipped`` + ``rejected``, always. ``matched`` counts the
-    images by the rule that found them (exact, folder-suffix, basename, ...).
+    ``records`` = ``committed`` + ``updated`` + ``unchanged`` + ``skipped`` + ``rejected``, always.
+    ``matched`` counts the images by the rule that found them (exact, folder-suffix, ...).
     """
 
     file: str
@@ -709,6 +712,8 @@ class FileReport(Wire, omit_defaults=False):
     role: Literal["annotations", "companion", "ignored", "failed"] = "annotations"
     records: int = 0
     committed: int = 0
+    updated: int = 0
+    unchanged: int = 0
     skipped: int = 0
     rejected: int = 0
     annotations: int = 0
@@ -728,12 +733,18 @@ class ImageMatch(Wire):
 class ImportReport(Wire, omit_defaults=False):
     """What became of an import, file by file and in total.
 
-    ``records`` (objects in the files) = ``committed`` + ``skipped`` + ``rejected``.
+    ``records`` (objects in the files) = ``committed`` + ``updated`` + ``unchanged`` + ``skipped`` +
+    ``rejected``. ``removed`` counts objects of the project that the files lack and that the mode
+    took away, ``conflicts`` those of the unchanged that were edited by hand and kept.
     ``annotations`` counts what was stored: an object of several rings is several annotations.
     """
 
     records: int = 0
     committed: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    conflicts: int = 0
     skipped: int = 0
     rejected: int = 0
     faulty: int = 0

@@ -258,6 +258,10 @@ class ImportOptions(Wire, forbid_unknown_fields=True):
     dry_run: bool = False
     rejects: bool = False
     """Write the records that are not kept again, as files of their own format."""
+    mode: model.ImportMode = "add"
+    source: str | None = None
+    """Whose annotations these are; else each file is its own source, by its name."""
+    on_conflict: model.OnConflict = "keep"
 
 
 class CreateImportSession(InProject):

@@ -51,6 +51,23 @@ ON_ERROR = click.Choice(["reject_session", "reject_file", "skip"])
 @click.option("--images", type=click.Path(exists=True), help="Upload these images first.")
 @click.option("--dry-run", is_flag=True, help="Report everything, commit nothing.")
 @click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
+@click.option(
+    "--mode",
+    type=click.Choice(["add", "append", "update", "sync", "replace"]),
+    default="add",
+    show_default=True,
+    help="What becomes of what is there: equal records stay as they are (but with append);"
+    " update, sync and replace change what differs; sync deletes what the same source lacks,"
+    " replace what the images lack.",
+)
+@click.option("--source", metavar="NAME", help="Whose annotations these are; else the file's name.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["keep", "overwrite"]),
+    default="keep",
+    show_default=True,
+    help="What becomes of annotations that were edited by hand.",
+)
 @PREFIX
 @click.option("--show", default=10, show_default=True, help="How many problems to print; 0: all.")
 @common
@@ -64,6 +81,9 @@ def import_(
     images: str | None,
     dry_run: bool,
     rejects: str | None,
+    mode: Any,
+    source: str | None,
+    on_conflict: Any,
     prefixes: tuple[str, ...],
     show: int,
 ) -> None:
@@ -92,6 +112,9 @@ def import_(
             create_assets=create_assets,
             dry_run=dry_run,
             rejects=rejects is not None,
+            mode=mode,
+            source=source,
+            on_conflict=on_conflict,
         )
         session.on_progress = lambda found: progress.set(
             found.status.annotations.with_status.Processed

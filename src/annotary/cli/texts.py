@@ -95,25 +95,21 @@ def import_text(report: ImportReport) -> str:
 
 
 def files_table(reports: Sequence[FileReport]) -> str:
-    """One line per format: files and records."""
+    """One line per format: files and records. Updates and repeats only where there are any."""
+    columns = ["images", "records", "committed", "skipped", "rejected"]
+    if any(report.updated or report.unchanged for report in reports):
+        columns[3:3] = ["updated", "unchanged"]
     groups: dict[str, list[int]] = {}
     for report in reports:
         name = report.format or "not recognised"
         if report.role == "companion":
             name = f"({name})"
-        row = groups.setdefault(name, [0, 0, 0, 0, 0, 0])
-        values = (
-            1,
-            report.images,
-            report.records,
-            report.committed,
-            report.skipped,
-            report.rejected,
-        )
-        for i, value in enumerate(values):
+        row = groups.setdefault(name, [0] * (1 + len(columns)))
+        for i, value in enumerate([1, *(getattr(report, column) for column in columns)]):
             row[i] += value
     rows = [(name, *values) for name, values in groups.items()]
-    return table(rows, ("FORMAT", "FILES", "IMAGES", "RECORDS", "GOOD", "SKIPPED", "REJECTED"))
+    heads = ["GOOD" if column == "committed" else column.upper() for column in columns]
+    return table(rows, ("FORMAT", "FILES", *heads))
 
 
 def written_text(out: str, names: Sequence[str]) -> str:

@@ -198,6 +198,9 @@ class Annotations:
         create_assets: bool = False,
         dry_run: bool = False,
         rejects: bool = False,
+        mode: model.ImportMode = "add",
+        source: str | None = None,
+        on_conflict: model.OnConflict = "keep",
     ) -> ImportSession:
         """Import annotation files::
 
@@ -214,6 +217,16 @@ class Annotations:
         everything, commit nothing. ``rejects``: keep the records that are not committed as files
         of their own format, for ``session.download_rejects(path)``.
 
+        ``mode``: what becomes of what is there already. Records that equal an annotation of their
+        image are *unchanged*, so the same file can be imported again. ``add``: all others are
+        committed. ``append``: equal ones are committed again, too. ``update``: those that overlap
+        an annotation of their tag (or another one, if they cover it) update it; its id stays.
+        ``sync``: as ``update``, and annotations of the same source that the files lack are
+        deleted. ``replace``: as ``update``, and all annotations that the files lack are deleted,
+        on the images that they name. ``source``: whose annotations these are; else each file is
+        its own source. With a source given, only its annotations are compared. ``on_conflict``:
+        whether annotations that were edited by hand are kept, or overwritten.
+
         Raises :class:`~annotary.errors.ImportFailedError` at the end of the block when the
         session was refused; ``session.get_logs()`` then has every problem.
         """
@@ -223,6 +236,9 @@ class Annotations:
             "create_assets": create_assets,
             "dry_run": dry_run,
             "rejects": rejects,
+            "mode": mode,
+            "source": source,
+            "on_conflict": on_conflict,
         }
         options = convert(given, routes.ImportOptions, "import")
         created: model.ImportSession = self._transport.call(

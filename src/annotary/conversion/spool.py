@@ -57,8 +57,22 @@ class Spool:
         self._rows += len(batch)
         self.count += len(batch)
 
+    @property
+    def images(self) -> _Order:
+        """The numbers of all images that have a row, sorted."""
+        found: _Order = np.unique(np.concatenate([np.zeros(0, np.int64), *self._image]))
+        return found.astype(np.int64)
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are."""
+        return self._records
+
     def scan(self, order: Sequence[int], batch_rows: int = 10_000) -> Iterator[AnnotationBatch]:
-        """The rows of the given images, in their order; ``image`` becomes the place in it."""
+        """The rows of the given images, in their order; ``image`` becomes the place in it.
+
+        ``record`` is the number of the object in the order in which they were added.
+        """
         if not self._rows:
             return
         image = np.concatenate(self._image)

@@ -100,9 +100,14 @@ class Difference:
         return Objects(joined(batches), names, tags)
 
 
-def changes(images: list[str], sides: Floats, left: Objects, right: Objects) -> Changes:
-    """What differs between the objects of two sides on some images."""
-    found = pair(left, right, sides)
+def changes(
+    images: list[str], sides: Floats, left: Objects, right: Objects, *, near: bool = True
+) -> Changes:
+    """What differs between the objects of two sides on some images.
+
+    Without ``near`` only equal objects are paired: what has moved is removed and added.
+    """
+    found = pair(left, right, sides, near=near)
     i = np.flatnonzero(found.other >= 0)
     j = found.other[i]
     same = (left.content[i] == right.content[j]).all(axis=1)

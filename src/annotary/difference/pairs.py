@@ -41,8 +41,11 @@ class Pairs(NamedTuple):
     rule: NDArray[np.uint8]
 
 
-def pair(left: Objects, right: Objects, sides: Floats) -> Pairs:
-    """Pair the objects of two sides; ``sides`` [images, 2] are widths and heights, 0 if unknown."""
+def pair(left: Objects, right: Objects, sides: Floats, *, near: bool = True) -> Pairs:
+    """Pair the objects of two sides; ``sides`` [images, 2] are widths and heights, 0 if unknown.
+
+    Without ``near`` only those of equal key or content.
+    """
     found = Pairs(
         np.full(len(left), -1, np.int64),
         np.full(len(left), np.nan),
@@ -64,6 +67,8 @@ def pair(left: Objects, right: Objects, sides: Floats) -> Pairs:
     a, b = open_()
     i, j = _equal([left.image[a], *left.content[a].T], [right.image[b], *right.content[b].T])
     take(a[i], b[j], 1.0, BY_CONTENT)
+    if not near:
+        return found
     for least, same_tag in ((SAME_TAG, True), (OTHER_TAG, False)):
         for family, likeness in ((AREA, _areas), (POINTS, _points)):
             a, b = open_()

@@ -87,7 +87,7 @@ class ImportRun:
         try:
             with self._rejects() as rejects:
                 book = AttributeBook(tags.all_of(arriving.db, arriving.project))
-                receiver = StoreReceiver(arriving, options, job, book)
+                receiver = StoreReceiver(self._store, arriving, options, job, book)
                 reading = Reading(
                     StoreImages(arriving, options.create_assets, receiver),
                     receiver,
@@ -101,8 +101,10 @@ class ImportRun:
                 arriving.cut()
                 chosen = formats.get(options.format) if options.format else None
                 reading.read([s for s in sources if s.name not in bad], chosen)
-                report = receiver.report(reading)
                 refused = receiver.refuses(reading)
+                if not refused:
+                    receiver.settle()
+                report = receiver.report(reading)
                 kept = not refused and not options.dry_run
                 if kept:
                     arriving.settle()
@@ -116,6 +118,7 @@ class ImportRun:
                         changes.abandon(db, arriving.no)
                     self._finish(db, reading, report, refused)
             reading.log.close()
+            receiver.close()
         except BaseException as error:
             arriving.drop(error)
             with self._store.write() as db:
@@ -168,6 +171,10 @@ class ImportRun:
 
 def _message(report: ImportReport, options: routes.ImportOptions, refused: bool) -> str:
     records = f"{report.records} records: {report.committed} committed"
+    if report.updated:
+        records += f", {report.updated} updated"
+    if report.unchanged:
+        records += f", {report.unchanged} unchanged"
     if report.skipped:
         records += f", {report.skipped} skipped"
     if report.rejected:
@@ -179,8 +186,20 @@ def _message(report: ImportReport, options: routes.ImportOptions, refused: bool)
         would = "would be" if options.dry_run else "was"
         return f"Nothing {would} imported: {report.errors} problems were found. {records}."
     if options.dry_run:
-        return f"Dry run, nothing was stored. {records.replace('committed', 'good')}."
-    return f"Annotation Imported successfully. {records}."
+        return (
+            f"Dry run, nothing was stored. {records.replace('committed', 'good')}.{_more(report)}"
+        )
+    return f"Annotation Imported successfully. {records}.{_more(report)}"
+
+
+def _more(report: ImportReport) -> str:
+    """What became of what was there before."""
+    said = ""
+    if report.removed:
+        said += f" {report.removed} that the files lack were deleted."
+    if report.conflicts:
+        said += f" {report.conflicts} were edited by hand and are kept as they are."
+    return said
 
 
 def _damage(file: imports.FileRow, path: Path) -> Problem | None:

@@ -10,13 +10,14 @@ import numpy as np
 from annotary import matching, routes
 from annotary.batch import AnnotationBatch
 from annotary.errors import InternalServerError
+from annotary.jobs.reconciling import Reconciler
 from annotary.jobs.run import Job
 from annotary.matching import Candidate, Match
 from annotary.model import ImportReport, NewAsset, Skeleton
 from annotary.reading.file import FileReading
 from annotary.reading.policy import FileOutcome, refuse, settle
 from annotary.reading.session import Reading
-from annotary.store import assets, changes, tags
+from annotary.store import Store, assets, changes, sources, tags
 from annotary.store.arriving import Arriving
 from annotary.store.attributes import AttributeBook
 from annotary.store.changes import Change
@@ -43,7 +44,12 @@ class StoreReceiver:
     """
 
     def __init__(
-        self, arriving: Arriving, options: routes.ImportOptions, job: Job, book: AttributeBook
+        self,
+        store: Store,
+        arriving: Arriving,
+        options: routes.ImportOptions,
+        job: Job,
+        book: AttributeBook,
     ) -> None:
         self._arriving = arriving
         self._book = book
@@ -52,6 +58,10 @@ class StoreReceiver:
         self._job = job
         known = tags.all_of(arriving.db, arriving.project)
         self._tags: dict[str, int] = {tag.name: tag.no for tag in known}
+        # where nothing is there yet, all modes are one
+        there = options.mode != "append" and any(tag.annotations for tag in known)
+        self._meeting = Reconciler(store, arriving, options) if there else None
+        self._source = 0
         self._good = 0
         self._rows = 0
         self._mark: Any = None
@@ -71,6 +81,10 @@ class StoreReceiver:
             self._large = file.source.raw_size > _LARGE_FILE
         except OSError:  # it is told of when it is read
             self._large = True
+        name = self._options.source or file.source.name
+        self._source = sources.number(self._arriving.db, self._arriving.project, name)
+        if self._meeting is not None:
+            self._meeting.begin_file(file.report, self._source)
         if self._options.on_error == "reject_file":
             self._mark = self._arriving.mark()
             self._learnt_before = self._book.state()
@@ -86,7 +100,10 @@ class StoreReceiver:
         if not self.refused:
             self._number_tags(file)
             batch.tag = self._map[batch.tag]
-            self._arriving.insert(batch)
+            if self._meeting is not None:
+                self._meeting.add(batch)
+            else:
+                self._arriving.insert(batch, self._source)
             if self._options.on_error == "reject_session" and file.session.log.errors:
                 self.refused = True
         self._job.advance(objects)
@@ -99,6 +116,9 @@ class StoreReceiver:
         kept = settle(file.report, outcome, self._options.on_error, self._rows)
         if self._options.on_error == "reject_session":
             self.refused = self.refused or file.session.log.errors > 0
+        if self._meeting is not None:
+            self._meeting.end_file(kept, file.assets.tolist())
+            file.report.annotations = 0
         if not kept:
             self._undo_file()
         elif not self.refused:
@@ -107,10 +127,22 @@ class StoreReceiver:
         self._arriving.end_file()
         self._arriving.breathe()
 
+    def settle(self) -> None:
+        """All is read, and nothing is refused: compare with what is there."""
+        if self._meeting is not None:
+            self._meeting.settle(self._tags)
+
+    def close(self) -> None:
+        """Forget what waits on disk."""
+        if self._meeting is not None:
+            self._meeting.close()
+
     def publish(self, db: Database, report: ImportReport) -> None:
         """Let everybody see what came in, with its tags, their counts and ontologies."""
         change = self._arriving.publish(db)
         project = change.project
+        if self._meeting is not None:
+            self._meeting.publish(change)
         present = {tag.name: tag.no for tag in tags.all_of(db, project)}
         created = set(self.tags_created)
         for name, no in self._tags.items():
@@ -154,6 +186,10 @@ class StoreReceiver:
         report = ImportReport(
             records=sum(f.records for f in reading.reports),
             committed=sum(f.committed for f in reading.reports),
+            updated=sum(f.updated for f in reading.reports),
+            unchanged=sum(f.unchanged for f in reading.reports),
+            removed=self._meeting.removed if self._meeting is not None else 0,
+            conflicts=self._meeting.conflicts if self._meeting is not None else 0,
             skipped=sum(f.skipped for f in reading.reports),
             rejected=sum(f.rejected for f in reading.reports),
             faulty=self.faulty,
@@ -168,7 +204,8 @@ class StoreReceiver:
             files=reading.reports,
             matches=reading.matches,
         )
-        if report.records != report.committed + report.skipped + report.rejected:
+        kept = report.committed + report.updated + report.unchanged
+        if report.records != kept + report.skipped + report.rejected:
             raise InternalServerError(f"Records are not all accounted for: {report}.")
         return report
 

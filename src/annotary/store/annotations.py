@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -93,12 +93,15 @@ class Inserter:
         self.count = 0
 
     def add(
-        self, batch: AnnotationBatch, groups: Sequence[bytes | None] | None = None
+        self,
+        batch: AnnotationBatch,
+        groups: Sequence[bytes | None] | None = None,
+        source: int | None = None,
     ) -> list[bytes]:
         """Insert rows whose ``image`` and ``tag`` are numbers of the store; answers their ids.
 
         Coordinates are fractions. Rows that share a ``record`` get a group of their own; with
-        ``groups``, those are taken instead.
+        ``groups``, those are taken instead. ``source`` is the number of the file they come from.
         """
         n = len(batch)
         if n == 0:
@@ -115,8 +118,9 @@ class Inserter:
         first = self._db.reserve("annotations", n)
         self._db.many(
             "INSERT INTO annotations (seq, project, id, asset, asset_id, tag, kind, hole, created,"
-            f" grp, geometry, extra, born) VALUES (?, {no}, ?, ?, ?, ?, ?, ?, {created}, ?, ?, ?,"
-            f" {self._born})",
+            " grp, geometry, extra, born, source)"
+            f" VALUES (?, {no}, ?, ?, ?, ?, ?, ?, {created}, ?, ?, ?,"
+            f" {self._born}, {'NULL' if source is None else source})",
             zip(
                 range(first, first + n),
                 new,
@@ -253,6 +257,47 @@ def find_many(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> list[A
     return found
 
 
+class Mark(NamedTuple):
+    """Which change made the present version of a row, and which source the row came from."""
+
+    born: int
+    source: int | None
+
+
+def marks_of(db: Database, seqs: Sequence[int]) -> dict[int, Mark]:
+    """The marks of rows by their numbers."""
+    found: dict[int, Mark] = {}
+    for marks, part in among(seqs):
+        sql = f"SELECT seq, born, source FROM annotations WHERE seq IN {marks}"
+        found.update({seq: Mark(born, source) for seq, born, source in db.rows(sql, part)})
+    return found
+
+
+def objects_of(db: Database, seqs: Sequence[int]) -> int:
+    """How many objects some rows are: those of one group are one."""
+    groups: set[bytes] = set()
+    alone = 0
+    for marks, part in among(seqs):
+        for (group,) in db.rows(f"SELECT grp FROM annotations WHERE seq IN {marks}", part):
+            if group is None:
+                alone += 1
+            else:
+                groups.add(group)
+    return alone + len(groups)
+
+
+def of_sources(
+    db: Database, project: ProjectKey, sources: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """Number and asset of every annotation that came from some sources."""
+    for marks, part in among(sources):
+        yield from db.rows(
+            f"SELECT n.seq, n.asset FROM annotations n WHERE n.project = ? AND n.source IN {marks}"
+            f" AND {project.state.alive('n')}",
+            (project.no, *part),
+        )
+
+
 def of_assets(db: Database, project: ProjectKey, assets: Sequence[int]) -> list[AnnotationRow]:
     """All annotations of some assets, in the order of ids."""
     marks = ",".join("?" * len(assets))
@@ -274,8 +319,9 @@ def scan(
 ) -> Iterator[AnnotationBatch]:
     """All annotations of the given assets, in their order, in batches that cut no asset.
 
-    ``image`` is the place in ``assets``, ``tag`` is looked up in ``tags`` (by number). Parts of
-    one object stand together, and ``record`` numbers the objects.
+    ``image`` is the place in ``assets``, ``tag`` is looked up in ``tags`` (by number), ``at`` is
+    the row's number (``seq``). Parts of one object stand together, and ``record`` numbers the
+    objects.
     """
     counter = 0
     step = 500
@@ -312,7 +358,7 @@ _SCANNED = {"seq": 1, "born": 8, "tag": 2, "hole": 4, "group": 5, "geometry": 6,
 def _columns(
     found: list[Any], place: dict[int, int], tags: dict[int, int], counter: int
 ) -> AnnotationBatch:
-    asset, _, tag, kind, hole, grp, geometry, extra, _ = zip(*_together(found), strict=True)
+    asset, seq, tag, kind, hole, grp, geometry, extra, _ = zip(*_together(found), strict=True)
     n = len(found)
     start: Ints = np.zeros(n + 1, np.int64)
     np.cumsum([0 if g is None else len(g) // 8 for g in geometry], out=start[1:])
@@ -327,7 +373,7 @@ def _columns(
         np.frombuffer(joined, "<f8").astype(np.float64),
         np.cumsum(new) - 1 + counter,
         np.array(hole, np.bool_),
-        np.zeros(n, np.int64),
+        np.array(seq, np.int64),
         {i: _extra.decode(e) for i, e in enumerate(extra) if e is not None},
     )
 

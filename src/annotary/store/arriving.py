@@ -88,10 +88,10 @@ class Arriving:
         """How many annotations are in."""
         return self._inserter.count
 
-    def insert(self, batch: AnnotationBatch) -> None:
+    def insert(self, batch: AnnotationBatch, source: int | None = None) -> None:
         """Put in rows whose ``image`` and ``tag`` are numbers of the store."""
         _ = self.db
-        self._inserter.add(batch)
+        self._inserter.add(batch, source=source)
         self._recent.update(batch.image.tolist())
         self._rows += len(batch)
         if not self._marked and self._inserter.pending >= _PENDING_ROWS:

@@ -18,7 +18,7 @@ from annotary import ids
 from annotary.errors import NotFoundError
 from annotary.model import NewAsset
 from annotary.store import assets, tags, versions
-from annotary.store.database import Database
+from annotary.store.database import Database, among
 from annotary.store.projects import ProjectKey
 from annotary.store.tags import TagRow
 
@@ -228,6 +228,15 @@ def numbered(db: Database, project: ProjectKey, no: int) -> ChangeRow | None:
         (project.no, no),
     )
     return None if found is None else _change(found)
+
+
+def kinds(db: Database, numbers: Sequence[int]) -> dict[int, str]:
+    """The kinds of changes by their numbers; 0, before changes were kept, is none."""
+    found: dict[int, str] = {}
+    for marks, part in among(numbers):
+        sql = f"SELECT no, kind FROM changes WHERE no IN {marks}"
+        found.update(db.rows(sql, part))
+    return found
 
 
 def parts(db: Database, no: int) -> list[ChangeRow]:

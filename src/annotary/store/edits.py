@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from annotary.batch import AnnotationBatch, Extra
+from annotary.errors import ConflictError
 from annotary.store import past
 from annotary.store.annotations import AnnotationRow, Inserter, encode_extra
 from annotary.store.changes import Change
@@ -55,6 +56,29 @@ def write(change: Change, seq: int, born: int, before: Content, new: Content) ->
     )
     if new.tag != before.tag:
         change.by_tag.update({before.tag: -1, new.tag: 1})
+
+
+def rewrite(change: Change, new: Sequence[tuple[int, int, Content]]) -> None:
+    """Write the new contents of many annotations: number, the change that made the version that
+    is replaced, content (the group stays).
+
+    Raises :class:`ConflictError` where somebody has edited or deleted one meanwhile.
+    """
+    for begin in range(0, len(new), 500):
+        part = new[begin : begin + 500]
+        seqs = [seq for seq, _, _ in part]
+        present = past.contents(change.db, seqs)
+        marks, values = next(iter(among(seqs)))
+        dead = change.db.rows(f"SELECT seq FROM dead WHERE seq IN {marks}", values)
+        late = len(dead) + sum(present[seq][0] != born for seq, born, _ in part)
+        if late:
+            raise ConflictError(
+                f"{late} annotations were edited meanwhile.", hint="Import the file again."
+            )
+        for seq, born, content in part:
+            before = present[seq][1]
+            write(change, seq, born, before, content._replace(group=before.group))
+    change.count("annotations", "changed", len(new))
 
 
 def join_group(change: Change, group: bytes, asset: int) -> bytes | None:

@@ -1,0 +1,15 @@
+"""Sources: the files that annotations came from, by their logical names."""
+
+from __future__ import annotations
+
+from annotary.store.database import Database
+from annotary.store.projects import ProjectKey
+
+
+def number(db: Database, project: ProjectKey, name: str) -> int:
+    """The number of a source, which is made where there is none."""
+    values = (project.no, name)
+    db.execute("INSERT INTO sources (project, name) VALUES (?, ?) ON CONFLICT DO NOTHING", values)
+    found = db.value("SELECT no FROM sources WHERE project = ? AND name = ?", values)
+    assert isinstance(found, int)
+    return found
