@@ -101,7 +101,7 @@ def test_a_wrong_format_is_said_to_be_wrong(project: Project) -> None:
 def test_a_right_format_may_be_given(project: Project) -> None:
     register(project, "a.png")
     for format_ in ("coco", "polygon_coco"):
-        session = send(project, {"a.json": GOOD}, format=format_)
+        session = send(project, {"a.json": GOOD}, format=format_, mode="append")
         assert session.report.files[0].format == "coco"
     assert len(project.annotations.list()) == 2
 

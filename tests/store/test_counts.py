@@ -83,7 +83,9 @@ class Counting(RuleBasedStateMachine):
         data = coco([(name, 400, 200) for name in names], boxes)
         before = {each.id for each in self.project.annotations.list()}
         try:
-            session = send(self.project, {"a.json": data}, on_error=policy, dry_run=dry)
+            session = send(
+                self.project, {"a.json": data}, on_error=policy, dry_run=dry, mode="append"
+            )
             assert session.report.records == len(boxes)
         except ImportFailedError:
             assert fault
@@ -202,7 +204,7 @@ def test_deleting_a_project_leaves_the_others_alone(client: Client, home: Path) 
     for each in (keep, drop):
         (asset,) = register(each, "a.png")
         each.annotations.create(rectangle(asset.id))
-        send(each, {"a.json": coco([("a.png", 400, 200)])})
+        send(each, {"a.json": coco([("a.png", 400, 200)])}, mode="append")
         each.annotations.create_export({"format": "coco"})
     assert client.delete_project(drop.id).deleted
     with pytest.raises(NotFoundError):
