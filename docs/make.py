@@ -58,8 +58,8 @@ def _formats(everything: list[Format]) -> str:
         "",
         "*parts*: several rings stay one object. *with keypoints*: what stays one object with",
         "keypoints (`any`: rows of any bound types stay one object). *empty images*: images",
-        "without annotations are listed. *edges*: of skeletons. *class numbers*: `source` keeps those of the files that",
-        "the tags came from, gaps and all; `dense` counts from the number given. *unit*:",
+        "without annotations are listed. *edges*: of skeletons. *class numbers*: `source` keeps",
+        "those of the files that the tags came from, gaps and all; `dense` counts from the number given. *unit*:",
         "`follows` the caller's choice.",
         "",
     ]

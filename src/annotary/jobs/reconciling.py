@@ -120,7 +120,8 @@ class Reconciler:
             present = joined(list(scanned))
             marks = self._marks(db, present)
             by_hand = self._by_hand(db, marks)
-            sizes = assets.sizes(db, met)
+            rows = {row.no: row for row in assets.by_numbers(db, met)}
+            sizes = np.array([(rows[no].width, rows[no].height) for no in met], np.float64)
         shared = np.arange(len(self._names), dtype=np.int32)
         found = changes(
             [""] * len(met),

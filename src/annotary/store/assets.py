@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from annotary import ids
 from annotary.errors import ConflictError
-from annotary.geometry.arrays import Floats
 from annotary.matching import Candidate, key
 from annotary.model import (
     Asset,
@@ -264,15 +262,6 @@ def places_of(
         ):
             found[each] = (no, width, height)
     return found
-
-
-def sizes(db: Database, numbers: Sequence[int]) -> Floats:
-    """Widths and heights [n, 2] of assets in pixels, 0 where they are not known."""
-    found: dict[int, tuple[int, int]] = {}
-    for marks, part in among(numbers):
-        sql = f"SELECT no, width, height FROM assets WHERE no IN {marks}"
-        found.update({no: (width, height) for no, width, height in db.rows(sql, part)})
-    return np.array([found.get(no, (0, 0)) for no in numbers], np.float64).reshape(-1, 2)
 
 
 def page(
