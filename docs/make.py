@@ -49,7 +49,9 @@ def _formats(everything: list[Format]) -> str:
         "A bound type is written as itself (●), as another one (its name), or left out (–). What",
         "is not carried is counted, and said in the operation's message and the manifest.",
         "",
-        "| format | " + " | ".join(HEADS) + " | parts | holes | with keypoints | attributes | properties |"
+        "| format | "
+        + " | ".join(HEADS)
+        + " | parts | holes | with keypoints | attributes | properties |"
         " empty images | frames | edges | class numbers | unit |",
         "|---" * (len(HEADS) + 11) + "|",
     ]
@@ -59,8 +61,8 @@ def _formats(everything: list[Format]) -> str:
         "*parts*: several rings stay one object. *with keypoints*: what stays one object with",
         "keypoints (`any`: rows of any bound types stay one object). *empty images*: images",
         "without annotations are listed. *edges*: of skeletons. *class numbers*: `source` keeps",
-        "those of the files that the tags came from, gaps and all; `dense` counts from the number given. *unit*:",
-        "`follows` the caller's choice.",
+        "those of the files that the tags came from, gaps and all; `dense` counts from the number",
+        "given. *unit*: `follows` the caller's choice.",
         "",
     ]
     return "\n".join(lines)
