@@ -815,6 +815,10 @@ class ConditionsPatch(Wire):
 # --- exports --------------------------------------------------------------------------------
 
 
+ImagesMode = Literal["none", "copy", "link"]
+"""What becomes of the images in an export."""
+
+
 class ExportOptions(Wire, forbid_unknown_fields=True):
     """How to export.
 
@@ -822,6 +826,10 @@ class ExportOptions(Wire, forbid_unknown_fields=True):
     file names alone. ``normalized``: coordinates as fractions (True) or pixels (False); not
     given, the format's own unit. ``on_loss``: what to do when the format cannot carry all.
     ``extra`` holds options of the format itself.
+
+    ``images``: write the images, too, as copies or as hard links (copies where a link cannot be
+    made); else only labels are written. ``layout``: the layout of a trainer by its name; see
+    ``annotary formats``.
     """
 
     split_ratio: float = 0.0
@@ -830,6 +838,8 @@ class ExportOptions(Wire, forbid_unknown_fields=True):
     shuffle: bool = True
     on_loss: OnLoss = "warn"
     extra: dict[str, Any] = {}
+    images: ImagesMode = "none"
+    layout: str = ""
 
 
 class ExportRequest(Wire, forbid_unknown_fields=True):
@@ -870,6 +880,13 @@ class ExportManifest(Wire, omit_defaults=False):
     losses: list[Loss]
     files: dict[str, str] = {}
     """sha256 of every member."""
+    layout: str = ""
+    """The layout that was asked for."""
+    image_mode: ImagesMode = "none"
+    image_folders: list[str] = []
+    """Where the trainer looks for images, below the export's folder."""
+    images: list[str] = []
+    """The images that were written."""
 
 
 class DownloadSignedUrl(Wire):
@@ -887,6 +904,8 @@ class ExportResult(Wire):
     status: str
     download: DownloadSignedUrl | None = None
     manifest: ExportManifest | None = None
+    images: DownloadSignedUrl | None = None
+    """On the caller's own machine: which files are the images, line by line."""
 
 
 class LocalAnnotations(Wire):

@@ -455,6 +455,15 @@ ROUTES: dict[str, Route] = {
             OperationRef,
             model.ExportResult,
         ),
+        Route(
+            "exports.delete",
+            "DELETE",
+            _P + "/annotationexports/{operation_id}",
+            OperationRef,
+            model.DeleteResponse,
+            "viewer",
+            True,
+        ),
         # imports
         Route(
             "imports.create",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ class Found:
 
     def read_image(self, image: int) -> bytes | None:
         return None
+
+    def picture(self, image: int) -> AbstractContextManager[Path | None]:
+        return nullcontext(None)
 
 
 def _copy(extra: Extra) -> Extra:

@@ -132,7 +132,8 @@ class Annotations:
         """Export all annotations: ``{"format": ..., "options": {...}}``.
 
         Options: ``split_ratio`` (0..1, the share for validation), ``seed``, ``normalized``,
-        ``on_loss`` (warn, refuse, allow) and ``extra``, the format's own. With ``background``
+        ``on_loss`` (warn, refuse, allow), ``images`` (none, copy, link), ``layout`` (a
+        trainer's, by name) and ``extra``, the format's own. With ``background``
         the call returns at once; wait with ``project.operations.wait_until_done(op.id)``.
 
         The operation's message says what was written and what the format could not carry.
@@ -165,15 +166,33 @@ class Annotations:
         assert found.manifest is not None
         return found.manifest
 
-    def download_exported_file(self, op_id: str, path: str = "./") -> model.LocalAnnotations:
+    def download_exported_file(
+        self, op_id: str, path: str = "./", *, flat: bool = False
+    ) -> model.LocalAnnotations:
         """Fetch a finished export and unpack it into the folder ``path``.
 
-        Answers the folder and the names of the files, relative to it.
+        Answers the folder and the names of the files, relative to it. They lie in a folder named
+        by the digits of the project's id, or in ``path`` itself with ``flat``.
         """
         found = self._export(op_id)
         assert found.download is not None
-        names = fetch_zip(self._transport, found.download.url, Path(path))
+        names = fetch_zip(
+            self._transport,
+            found.download.url,
+            Path(path),
+            images=found.images.url if found.images else None,
+            below=self._project_id.removeprefix("proj_") if flat else "",
+        )
         return model.LocalAnnotations(download_path=str(path), file_names=list(names))
+
+    def delete_export(self, op_id: str) -> model.DeleteResponse:
+        """Delete the files of a finished export from the store; its operation stays.
+
+        Exports take up room in the store until this is called.
+        """
+        request = routes.OperationRef(project_id=self._project_id, operation_id=op_id)
+        found: model.DeleteResponse = self._transport.call("exports.delete", request)
+        return found
 
     def _export(self, op_id: str) -> model.ExportResult:
         request = routes.OperationRef(project_id=self._project_id, operation_id=op_id)

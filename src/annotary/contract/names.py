@@ -48,6 +48,20 @@ def member_names(
     return names
 
 
+def distinct(paths: Iterable[str]) -> list[str]:
+    """The paths, each later one of equal ones (see :func:`member_names`) with a number."""
+    used: set[str] = set()
+    found = []
+    for path in paths:
+        chosen, n = path, 2
+        while _folded(chosen) in used:
+            stem, dot, ending = path.rpartition(".")
+            chosen, n = f"{stem}~{n}{dot}{ending}" if stem else f"{path}~{n}", n + 1
+        used.add(_folded(chosen))
+        found.append(chosen)
+    return found
+
+
 def _folded(name: str) -> str:
     return (name if name.isascii() else unicodedata.normalize("NFC", name)).casefold()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -102,9 +103,9 @@ class OpenImages:
         near = matching.nearest(name, self.names[:5000])
         return f"Did you mean {', '.join(near)}?" if near else "Put the image into the folder."
 
-    def read(self, number: int) -> bytes | None:
-        """The bytes of an image of the folder."""
-        return None if self._folder is None else self._paths[number].read_bytes()
+    def path(self, number: int) -> Path | None:
+        """The file of an image of the folder."""
+        return None if self._folder is None else self._paths[number]
 
 
 class Conversion:
@@ -273,4 +274,8 @@ class _SpoolOrigin:
         return self._spool.scan(self._order[np.asarray(images, np.int64)].tolist())
 
     def read_image(self, image: int) -> bytes | None:
-        return self._images.read(int(self._order[image]))
+        path = self._images.path(int(self._order[image]))
+        return None if path is None else path.read_bytes()
+
+    def picture(self, image: int) -> AbstractContextManager[Path | None]:
+        return nullcontext(self._images.path(int(self._order[image])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -15,13 +16,20 @@ from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest
 from annotary.store import Store, assets, operations, tags
 from annotary.store import annotations as stored
-from annotary.store.blobs import export_key
+from annotary.store.blobs import export_images_key, export_key
 from annotary.store.database import Database
 from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
 from annotary.writing import exporting
 from annotary.writing.exporting import ExportTag
 from annotary.writing.output import ZipOutput
+
+
+class ExportOrder(routes.NewExport):
+    """An export as its operation keeps it."""
+
+    local: bool = False
+    """Whether who asked for it unpacks it on this machine: then images need not be packed."""
 
 
 class ExportRun:
@@ -35,7 +43,7 @@ class ExportRun:
         """Write the zip; or leave none and say why."""
         id_ = self._operation.id
         try:
-            body = msgspec.json.decode(self._operation.request or "", type=routes.NewExport)
+            body = msgspec.json.decode(self._operation.request or "", type=ExportOrder)
             with self._store.write() as db:
                 operations.project_of(db, self._operation)
                 operations.set_status(
@@ -45,10 +53,13 @@ class ExportRun:
                 project = operations.project_of(db, self._operation)
                 origin = StoreOrigin(self._store, db, project)
                 job.total = origin.count
-                with (
-                    self._store.blobs.create(export_key(id_)) as stream,
-                    ZipOutput(stream, project.hex) as out,
-                ):
+                with ExitStack() as stack:
+                    blobs = self._store.blobs
+                    stream = stack.enter_context(blobs.create(export_key(id_)))
+                    elsewhere = None
+                    if body.local and body.options.images != "none":
+                        elsewhere = stack.enter_context(blobs.create(export_images_key(id_)))
+                    out = stack.enter_context(ZipOutput(stream, project.hex, elsewhere))
                     manifest = exporting.export(
                         origin, formats.get(body.format), body.options, out, job.advance
                     )
@@ -73,6 +84,7 @@ class ExportRun:
     def _end(self, message: str, cancelled: bool) -> None:
         id_ = self._operation.id
         self._store.blobs.delete(export_key(id_))
+        self._store.blobs.delete(export_images_key(id_))
         with self._store.write() as db:
             operations.set_status(db, id_, "Cancelled" if cancelled else "Errored", message)
 
@@ -129,3 +141,10 @@ class StoreOrigin:
             return Path(path).read_bytes() if path is not None else None
         except OSError:
             return None
+
+    def picture(self, image: int) -> AbstractContextManager[Path | None]:
+        """The image's file, where the store has it or knows its path."""
+        path, blob = self._files[image]
+        if blob is not None:
+            return self._store.blobs.local(blob)
+        return nullcontext(Path(path) if path is not None else None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from annotary import formats, ids, routes
-from annotary.errors import NotFoundError
-from annotary.jobs.exporting import StoreOrigin
-from annotary.model import ExportManifest, ExportResult, Operation
+from annotary.errors import ConflictError, NotFoundError
+from annotary.jobs.exporting import ExportOrder, StoreOrigin
+from annotary.model import DeleteResponse, ExportManifest, ExportResult, Operation
 from annotary.service.noun import ServicePart
 from annotary.store import operations
-from annotary.store.blobs import export_key
-from annotary.writing import exporting
+from annotary.store.blobs import export_images_key, export_key
+from annotary.writing import exporting, layouts
 
 _manifest = msgspec.json.Decoder(ExportManifest)
 
@@ -23,12 +23,18 @@ class ExportService(ServicePart):
         """Make an export; the answer is the operation that makes it."""
         body = request.body
         # what can be told at once is not left to the operation
-        formats.get(body.format)
+        layouts.get(body.options.layout, formats.get(body.format))
         exporting.split((), body.options)
+        order = ExportOrder(
+            format=body.format,
+            options=body.options,
+            background=body.background,
+            local=self.service.links.local,
+        )
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             operation = operations.create(
-                db, project, operations.EXPORT, self.store.owner, msgspec.json.encode(body)
+                db, project, operations.EXPORT, self.store.owner, msgspec.json.encode(order)
             )
         self.service.run(operation.id, background=body.background)
         with self.store.read() as db:
@@ -50,6 +56,30 @@ class ExportService(ServicePart):
             raise NotFoundError(f"The operation {request.operation_id!r} is not an export.")
         result = ExportResult(op_id=ids.show("op", found.id), status=found.overview)
         if found.overview == "Finished":
+            if self.store.blobs.size(export_key(found.id)) is None:
+                raise NotFoundError(
+                    f"The files of the export {request.operation_id!r} were deleted.",
+                    hint="Make another one: project.annotations.create_export(...).",
+                )
             result.download = self.service.links.download(export_key(found.id))
             result.manifest = _manifest.decode(found.result or "{}")
+            listed = export_images_key(found.id)
+            if self.service.links.local and self.store.blobs.size(listed) is not None:
+                result.images = self.service.links.download(listed)
         return result
+
+    def delete(self, request: routes.OperationRef) -> DeleteResponse:
+        """Forget the files of an export; its operation stays, with what it said."""
+        with self.store.read() as db:
+            project = self.project(db, request.project_id)
+            found = operations.find(db, project, ids.parse("op", request.operation_id))
+        if found.kind != operations.EXPORT:
+            raise NotFoundError(f"The operation {request.operation_id!r} is not an export.")
+        if found.overview in {"Queued", "Running"}:
+            raise ConflictError(
+                "The export is not finished.",
+                hint="Cancel it first: project.operations.cancel(...).",
+            )
+        self.store.blobs.delete(export_key(found.id))
+        self.store.blobs.delete(export_images_key(found.id))
+        return DeleteResponse(id=request.operation_id, deleted=True)

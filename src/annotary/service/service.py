@@ -25,7 +25,7 @@ from annotary.store import Store, keys
 from annotary.store import imports as stored_imports
 from annotary.store import operations as stored_operations
 from annotary.store.arriving import sweep
-from annotary.store.blobs import export_key
+from annotary.store.blobs import export_images_key, export_key
 from annotary.store.operations import OperationRow
 from annotary.store.owners import SERVER
 
@@ -123,6 +123,7 @@ class Service:
         for each in lost:
             if each.kind == stored_operations.EXPORT:
                 self.store.blobs.delete(export_key(each.id))
+                self.store.blobs.delete(export_images_key(each.id))
         self.imports.forget_left_files()
         with self.store.read() as db:
             self.store.forget_stops(each.id for each in stored_operations.unfinished(db))

@@ -179,6 +179,11 @@ def export_key(operation: bytes) -> str:
     return f"exports/{operation.hex()}.zip"
 
 
+def export_images_key(operation: bytes) -> str:
+    """The blob that lists the images of an export for whoever unpacks it on this machine."""
+    return f"exports/{operation.hex()}.images"
+
+
 def rejects_key(session: bytes) -> str:
     """The blob that holds an import session's rejects."""
     return f"rejects/{session.hex()}.zip"

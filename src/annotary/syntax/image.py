@@ -75,3 +75,43 @@ def read_header(source: Path | bytes, name: str) -> ImageHeader:
             problem=Problem("unreadable-image", name, values={"detail": reason}),
         ) from None
     return ImageHeader(width, height, mime or mimetypes.guess_type(name)[0] or "")
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file holds an image to its end, judged by its first and last bytes.
+
+    False for an empty file, for what is no image though its name says so, and for one that was
+    cut off. Files of other kinds (videos, volumes) are whole unless they are empty. Raises
+    OSError where there is no file.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(size - _TAIL, 0))
+        tail = file.read()
+    if not size:
+        return False
+    for magic, end in _ENDS:
+        if head.startswith(magic):
+            # other bytes may follow the image: then only its pixels can tell
+            return end in tail or _decodes(path)
+    if head.startswith(b"RIFF"):
+        return size >= int.from_bytes(head[4:8], "little") + 8
+    return path.suffix.lower() not in EXTENSIONS or _decodes(path)
+
+
+_TAIL = 64
+_ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND"), (b"GIF8", b"\x3b"))
+
+
+def _decodes(path: Path) -> bool:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(path) as image:
+                image.load()
+        except Exception:  # whatever the decoder stumbles over
+            return False
+    return True

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +20,8 @@ from annotary.contract.dataset import ClassEntry, Dataset, ImageTable, Part
 from annotary.contract.format import Format
 from annotary.errors import BadRequestError, LossRefusedError
 from annotary.model import ExportManifest, ExportOptions, ExportPart, Loss, Skeleton
+from annotary.writing import layouts, pictures
+from annotary.writing.laidout import LaidOut
 from annotary.writing.losses import Losses
 from annotary.writing.output import FolderOutput, ZipOutput
 from annotary.writing.reduction import Reducer
@@ -57,6 +61,9 @@ class Origin(Protocol):
 
     def read_image(self, image: int) -> bytes | None:
         """The bytes of an image's file, or None when they are not at hand."""
+
+    def picture(self, image: int) -> AbstractContextManager[Path | None]:
+        """The file of an image as long as the context is open; None where there is none."""
 
 
 Progress = Callable[[int], None]
@@ -108,6 +115,13 @@ class _Export:
                 f"Options of {format_.name}: {error}.",
                 hint=f"It knows: {', '.join(format_.Options.__struct_fields__) or 'none'}.",
             ) from error
+        self.layout = layouts.get(options.layout, format_)
+        if self.layout.needs_images and options.images == "none":
+            raise BadRequestError(
+                f"The layout {self.layout.name} is one of images, and none are to be written.",
+                hint="Give images='copy' or 'link' (--images copy).",
+            )
+        self.names = self.layout.names(origin.names)
         carries = format_.carries
         if carries.unit == "follows":
             natural = carries.natural == "normalized"
@@ -121,7 +135,7 @@ class _Export:
     def plan(self) -> list[Loss]:
         """Count the losses of all parts by reducing every batch and writing none."""
         self.losses = Losses()
-        for _, images in split(self.origin.names, self.options):
+        for _, images in self._parts():
             table = self._table(images)
             reduce = Reducer(self.format.carries, table, self.normalized, self.losses)
             seen = np.zeros(len(images), np.bool_)
@@ -129,6 +143,10 @@ class _Export:
                 seen[reduce(batch).image] = True
             self._count_empty(seen)
         self._count_edges()
+        self._count_renamed()
+        if self.options.images != "none":
+            for image in range(len(self.names)):
+                pictures.look(self.origin, image, self.losses)
         found, self.losses = self.losses.listing(), Losses()
         return found
 
@@ -137,8 +155,8 @@ class _Export:
     ) -> ExportManifest:
         """Write all parts."""
         parts = [
-            _CountingPart(self, name, images, progress)
-            for name, images in split(self.origin.names, self.options)
+            _CountingPart(self, self.layout.part(name), images, progress)
+            for name, images in self._parts()
         ]
         data = Dataset(
             self.classes,
@@ -147,10 +165,13 @@ class _Export:
             options=self.own,
             project=self.origin.project,
         )
-        self.format.write(data, out)
+        self.format.write(data, LaidOut(out, self.layout))
+        self.layout.finish(data, out)
         for part in parts:
             self._count_empty(part.seen)
         self._count_edges()
+        self._count_renamed()
+        written = self._write_images(data, parts, out) if self.options.images != "none" else []
         carries = self.format.carries
         return ExportManifest(
             project_id=f"proj_{self.origin.project}",
@@ -163,7 +184,42 @@ class _Export:
             parts=[part.report for part in parts],
             losses=self.losses.listing(),
             files=dict(sorted(out.digests.items())),
+            layout=self.options.layout,
+            image_mode=self.options.images,
+            image_folders=list(dict.fromkeys(self.layout.folders([p.name for p in parts]))),
+            images=written,
         )
+
+    def _parts(self) -> list[tuple[str, list[int]]]:
+        return split(self.origin.names, self.options)
+
+    def _write_images(
+        self, data: Dataset, parts: Sequence[_CountingPart], out: ZipOutput | FolderOutput
+    ) -> list[str]:
+        """Put every image of every part where the layout wants it; answers where they are."""
+        written = []
+        link = self.options.images == "link"
+        for part in parts:
+            places = self.layout.places(data, part)
+            for place, image in zip(places, part.numbers, strict=True):
+                with self.origin.picture(image) as path:
+                    loss = pictures.state(path) if place else "images-unplaced"
+                    if loss:
+                        self.losses.add(loss, 1)
+                    else:
+                        assert path is not None
+                        out.place(place, path, link=link)
+                        written.append(place)
+        return written
+
+    def _count_renamed(self) -> None:
+        changed = [
+            f"{old} is {new}"
+            for old, new in zip(self.origin.names, self.names, strict=True)
+            if old != new
+        ]
+        if changed:
+            self.losses.add("renamed", len(changed), changed[0])
 
     def _count_empty(self, seen: Any) -> None:
         if not self.format.carries.empty_images:
@@ -179,7 +235,7 @@ class _Export:
         origin = self.origin
         at = np.asarray(images, np.int64)
         return ImageTable(
-            [origin.names[i] for i in images],
+            [self.names[i] for i in images],
             origin.widths[at],
             origin.heights[at],
             [origin.ids[i] for i in images] if origin.ids else [],
@@ -195,7 +251,7 @@ class _CountingPart(Part):
         self, export_: _Export, name: str, images: Sequence[int], progress: Progress | None
     ) -> None:
         self._export = export_
-        self._numbers = images
+        self.numbers = images
         self._progress = progress
         self._counted = False
         self._told = 0
@@ -208,7 +264,7 @@ class _CountingPart(Part):
         reduce = Reducer(self._export.format.carries, self.images, self._export.normalized, losses)
         annotations = objects = passed = 0
         seen = np.zeros(len(self.images), np.bool_)
-        for stored in self._export.origin.scan(self._numbers):
+        for stored in self._export.origin.scan(self.numbers):
             passed += len(stored)
             batch = reduce(stored)
             seen[batch.image] = True

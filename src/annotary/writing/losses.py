@@ -20,6 +20,10 @@ TEXTS = {
     "empty-images": "{count} images without annotations could not be listed.",
     "unknown-size": "{count} annotations were left out: the size of their image is not known.",
     "merged": "{count} objects were merged with others of their class.",
+    "images-missing": "{count} images were not written: their files are not at hand.",
+    "images-damaged": "{count} images were not written: their files are damaged.",
+    "images-unplaced": "{count} images were not written: they have no class to lie under.",
+    "renamed": "{count} images have another name there, as the layout demands ({what}).",
     "rounded": "Coordinates of {count} annotations are rounded: {what}.",
 }
 """What each code of a loss means."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+import msgspec
+
 from annotary.contract.names import inside
 from annotary.contract.output import Writable
+from annotary.contract.placing import place
 from annotary.processes.writer import SecondWriter, can_help
 from annotary.processes.writer_main import write
 
@@ -55,11 +59,18 @@ class _Member:
 
 
 class ZipOutput:
-    """Members of a zip, below the folder ``prefix``; leaving the block writes its directory."""
+    """Members of a zip, below the folder ``prefix``; leaving the block writes its directory.
 
-    def __init__(self, stream: BinaryIO, prefix: str = "") -> None:
+    Images become members, too; with ``elsewhere``, only a line for each is written there:
+    ``{"path": ..., "source": ...}``, for whoever unpacks the zip on this machine.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, prefix: str = "", elsewhere: BinaryIO | None = None
+    ) -> None:
         self._zip = zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._prefix = prefix
+        self._elsewhere = elsewhere
         self.digests: dict[str, str] = {}
 
     def __enter__(self) -> ZipOutput:
@@ -90,6 +101,16 @@ class ZipOutput:
             self.digests[path] = member.finish()
         finally:
             held.close()
+
+    def place(self, path: str, source: Path, *, link: bool) -> None:
+        """Write an image; ``link`` says how whoever unpacks it may save a copy."""
+        path = inside(path)
+        if self._elsewhere is not None:
+            line = {"path": path, "source": os.fspath(source.absolute()), "link": link}
+            self._elsewhere.write(msgspec.json.encode(line) + b"\n")
+            return
+        with source.open("rb") as file, self._zip.open(self._info(path), "w") as member:
+            shutil.copyfileobj(file, member, _BUFFER)
 
     def _info(self, path: str) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo(f"{self._prefix}/{path}" if self._prefix else path, _EPOCH)
@@ -174,6 +195,10 @@ class FolderOutput:
             yield member
             self.digests[path] = member.finish()
 
+    def place(self, path: str, source: Path, *, link: bool) -> None:
+        """Write an image as a copy, or as a link to the very file."""
+        place(source, Path(self._target(inside(path))), link)
+
     def _target(self, path: str) -> str:
         folder = path.rpartition("/")[0]
         if folder not in self._made:
@@ -196,6 +221,9 @@ class NullOutput:
 
     def put(self, path: str, data: bytes) -> None:
         """Throw a member away."""
+
+    def place(self, path: str, source: Path, *, link: bool) -> None:
+        """Throw an image away."""
 
     @contextmanager
     def file(self, path: str) -> Iterator[Writable]:
