@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from annotary.cli.context import Context, without_store
-from annotary.cli.exporting import ON_LOSS, format_options, write_manifest
-from annotary.cli.failures import DATA_REFUSED, must_be_writable, writing
+from annotary.cli.destination import OVERWRITE, Destination
+from annotary.cli.exportoptions import MODES, export_options, options_of
+from annotary.cli.failures import DATA_REFUSED, writing
 from annotary.cli.importing import ON_ERROR, PATH, PREFIX
 from annotary.cli.progress import Progress
 from annotary.cli.reading import must_have_read, reading_data, report
-from annotary.cli.texts import written_text
+from annotary.cli.texts import export_text
 
 
 @click.command("convert")
@@ -22,13 +23,22 @@ from annotary.cli.texts import written_text
 @click.option("--to", "to", metavar="FORMAT", required=True, help="See annotary formats.")
 @click.option("--out", type=click.Path(file_okay=False), required=True, help="The folder to write.")
 @click.option("--from", "from_", metavar="FORMAT", help="The files' format; else recognised.")
-@click.option("--images", type=click.Path(exists=True), help="The images' folder.")
+@click.option(
+    "--images",
+    multiple=True,
+    metavar="PATH",
+    help="The images' folder. Also copy, link or none, as --with-images.",
+)
+@click.option(
+    "--with-images",
+    "mode",
+    type=click.Choice(MODES),
+    default=None,
+    help="Write the images, too: as copies, or as hard links where one disk has both.",
+)
 @click.option("--on-error", type=ON_ERROR, default="reject_session", show_default=True)
-@click.option("--split-ratio", type=click.FloatRange(0, 1), default=0.0, help="For validation.")
-@click.option("--seed", type=int, default=1337, show_default=True, help="Decides the split.")
-@click.option("--normalized/--pixels", default=None, help="Fractions, or pixels.")
-@click.option("--on-loss", type=ON_LOSS, default="warn", show_default=True)
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of the format.")
+@OVERWRITE
+@export_options
 @PREFIX
 @click.option("--show", default=10, show_default=True, help="How many problems to print; 0: all.")
 @without_store
@@ -38,13 +48,11 @@ def convert(
     to: str,
     out: str,
     from_: str | None,
-    images: str | None,
+    images: tuple[str, ...],
+    mode: str | None,
     on_error: Any,
-    split_ratio: float,
-    seed: int,
-    normalized: bool | None,
-    on_loss: Any,
-    options: tuple[str, ...],
+    overwrite: bool,
+    given: dict[str, Any],
     prefixes: tuple[str, ...],
     show: int,
 ) -> None:
@@ -54,20 +62,21 @@ def convert(
     """
     from annotary import formats
     from annotary.conversion.conversion import Conversion
-    from annotary.model import ExportOptions
     from annotary.reading.inputs import Inputs
     from annotary.writing.output import FolderOutput
 
     target = formats.get(to)
-    folder = Path(out)
-    must_be_writable(folder)
+    source, mode = _images(images, mode, paths)
+    options = options_of(given, mode)
+    destination = Destination(out, overwrite)
+    folder = destination.folder
     with Inputs.of_annotations() as inputs, Progress("Reading") as progress:
         inputs.add_all(paths, prefixes)
         conversion = Conversion(
             inputs.sources(),
             remarks=inputs.problems,
             format_=formats.get(from_) if from_ else None,
-            images=Path(images) if images else None,
+            images=source,
             on_error=on_error,
             progress=progress.advance,
         )
@@ -76,28 +85,45 @@ def convert(
         if conversion.refused:
             report(context, conversion, show)
             sys.exit(DATA_REFUSED)
+        destination.clear()
         with (
             writing(folder),
             Progress("Writing", "annotations") as progress,
             FolderOutput(folder) as written,
         ):
-            manifest = conversion.write(
-                target,
-                ExportOptions(
-                    split_ratio=split_ratio,
-                    seed=seed,
-                    normalized=normalized,
-                    on_loss=on_loss,
-                    extra=format_options(options),
-                ),
-                written,
-                progress.advance,
-            )
-        write_manifest(folder, manifest)
+            manifest = conversion.write(target, options, written, progress.advance)
+        destination.write_manifest(manifest)
         if context.json:
             context.answer({"reading": reading_data(conversion), "manifest": manifest})
             return
         report(context, conversion, show)
     for loss in manifest.losses:
         click.secho(loss.text, fg="yellow")
-    click.echo(written_text(out, list(manifest.files)))
+    click.echo(export_text(out, manifest))
+
+
+def _images(
+    given: tuple[str, ...], mode: str | None, paths: tuple[str, ...]
+) -> tuple[Path | None, str]:
+    """Where images are taken from, and how they are written.
+
+    ``--images copy`` asks for writing them, unless there is a folder of that name. Images that
+    are to be written are looked for in the folder that is read when no other is named.
+    """
+    folders = []
+    for each in given:
+        if each in MODES and not Path(each).exists():
+            mode = mode or each
+        elif not Path(each).exists():
+            raise click.UsageError(f"--images: the path {each!r} does not exist.")
+        else:
+            folders.append(Path(each))
+    if len(folders) > 1:
+        raise click.UsageError("--images: give one folder.")
+    mode = mode or "none"
+    if folders or mode == "none":
+        return (folders[0] if folders else None), mode
+    if len(paths) > 1 or not Path(paths[0]).exists():
+        raise click.UsageError(f"--with-images {mode}: say where they are with --images FOLDER.")
+    path = Path(paths[0])
+    return (path if path.is_dir() else path.absolute().parent), mode

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from annotary.model import FileReport, ImportReport, ImportSessionLogLogItem
+    from annotary.model import ExportManifest, FileReport, ImportReport, ImportSessionLogLogItem
     from annotary.problems import Problem
 
 ERROR = "Error"
@@ -117,3 +117,15 @@ def written_text(out: str, names: Sequence[str]) -> str:
     shown = "".join(f"\n  {name}" for name in names[:5])
     more = f"\n  ... and {len(names) - 5:,} more" if len(names) > 5 else ""
     return f"{len(names):,} files in {out}:{shown}{more}"
+
+
+def export_text(out: str, manifest: ExportManifest) -> str:
+    """The files of an export, and where its images are or belong."""
+    text = written_text(out, list(manifest.files))
+    folders = ", ".join(f"{out}/{each}".replace("//", "/") for each in manifest.image_folders)
+    if manifest.image_mode != "none":
+        return f"{text}\n{len(manifest.images):,} images in {folders}"
+    return (
+        f"{text}\nImages are not written: the trainer looks for them in {folders}"
+        " (images are written, too, with copy or link)."
+    )

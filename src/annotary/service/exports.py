@@ -23,7 +23,7 @@ class ExportService(ServicePart):
         """Make an export; the answer is the operation that makes it."""
         body = request.body
         # what can be told at once is not left to the operation
-        layouts.get(body.options.layout, formats.get(body.format))
+        layouts.chosen(body.options, formats.get(body.format))
         exporting.split((), body.options)
         order = ExportOrder(
             format=body.format,

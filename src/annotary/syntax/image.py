@@ -91,6 +91,8 @@ def is_whole(path: Path) -> bool:
         tail = file.read()
     if not size:
         return False
+    if head.startswith(_PNG):
+        return b"IEND" in tail or b"IEND" in path.read_bytes()
     for magic, end in _ENDS:
         if head.startswith(magic):
             # other bytes may follow the image: then only its pixels can tell
@@ -101,7 +103,8 @@ def is_whole(path: Path) -> bool:
 
 
 _TAIL = 64
-_ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND"), (b"GIF8", b"\x3b"))
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"GIF8", b"\x3b"))
 
 
 def _decodes(path: Path) -> bool:

@@ -115,12 +115,7 @@ class _Export:
                 f"Options of {format_.name}: {error}.",
                 hint=f"It knows: {', '.join(format_.Options.__struct_fields__) or 'none'}.",
             ) from error
-        self.layout = layouts.get(options.layout, format_)
-        if self.layout.needs_images and options.images == "none":
-            raise BadRequestError(
-                f"The layout {self.layout.name} is one of images, and none are to be written.",
-                hint="Give images='copy' or 'link' (--images copy).",
-            )
+        self.layout = layouts.chosen(options, format_)
         self.names = self.layout.names(origin.names)
         carries = format_.carries
         if carries.unit == "follows":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from annotary.contract.format import Format
 from annotary.errors import BadRequestError
+from annotary.model import ExportOptions
 from annotary.writing.layouts import coco, darknet, imagefolder, ultralytics, voc
 from annotary.writing.layouts.layout import Layout
 
@@ -20,6 +21,20 @@ _USUAL: dict[str, Layout] = {
     "yolo_darknet": darknet.PLAIN,
 }
 """The layouts of formats that one trainer alone reads, where none is named."""
+
+
+def chosen(options: ExportOptions, format_: Format) -> Layout:
+    """The layout that an export asks for. Raises :class:`BadRequestError` where it makes no sense.
+
+    See :func:`get`; a layout of images alone needs images.
+    """
+    found = get(options.layout, format_)
+    if found.needs_images and options.images == "none":
+        raise BadRequestError(
+            f"The layout {found.name} is one of images, and none are to be written.",
+            hint="Give images='copy' or 'link' (--images copy).",
+        )
+    return found
 
 
 def get(name: str, format_: Format) -> Layout:

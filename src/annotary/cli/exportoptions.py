@@ -1,0 +1,84 @@
+"""The options that ``export`` and ``convert`` share: how labels and images are written."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from annotary.model import ExportOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MODES = ("copy", "link", "none")
+ON_LOSS = click.Choice(["warn", "refuse", "allow"])
+_OPTIONS = [
+    click.option(
+        "--layout",
+        default="",
+        metavar="LAYOUT",
+        help="Where files lie: ultralytics, darknet, voc, coco, imagefolder.",
+    ),
+    click.option("--split-ratio", type=click.FloatRange(0, 1), default=0.0, help="For validation."),
+    click.option(
+        "--seed", type=int, default=1337, show_default=True, help="Decides what chance decides."
+    ),
+    click.option("--normalized/--pixels", default=None, help="Fractions, or pixels."),
+    click.option(
+        "--on-loss",
+        type=ON_LOSS,
+        default="warn",
+        show_default=True,
+        help="If not all can be carried.",
+    ),
+    click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of the format."),
+]
+_NAMES = ("layout", "split_ratio", "seed", "normalized", "on_loss", "options")
+
+
+def export_options(function: F) -> F:
+    """Add the options to a command, which gets them as one dictionary ``given``."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **rest: Any) -> Any:
+        given = {name: rest.pop(name) for name in _NAMES}
+        return function(*arguments, given=given, **rest)
+
+    command: Any = run
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command  # type: ignore[no-any-return]
+
+
+def options_of(given: dict[str, Any], images: str) -> ExportOptions:
+    """What the engine is asked for."""
+    from annotary.model import ExportOptions
+
+    return ExportOptions(
+        split_ratio=given["split_ratio"],
+        seed=given["seed"],
+        normalized=given["normalized"],
+        on_loss=given["on_loss"],
+        extra=_format_options(given["options"]),
+        images=images,  # type: ignore[arg-type]
+        layout=given["layout"],
+    )
+
+
+def _format_options(given: tuple[str, ...]) -> dict[str, Any]:
+    """The options of the format itself: ``NAME=VALUE``, the value as JSON or as text."""
+    import msgspec
+
+    options: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise click.UsageError(f"--option {each!r}: write NAME=VALUE.")
+        try:
+            options[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            options[name] = value
+    return options
