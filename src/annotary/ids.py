@@ -118,6 +118,8 @@ _WORDS = {
     "ontology": "ontology",
     "attri": "attribute",
     "key": "secret key",
+    "change": "change",
+    "snapshot": "snapshot",
 }
 
 

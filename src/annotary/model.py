@@ -847,6 +847,8 @@ class ExportRequest(Wire, forbid_unknown_fields=True):
 
     format: str
     options: ExportOptions = msgspec.field(default_factory=ExportOptions)
+    snapshot: str | None = None
+    """Of which state: a snapshot's name, or ``#`` and a change's number. An addition."""
 
 
 class Loss(Wire, omit_defaults=False):
@@ -887,6 +889,77 @@ class ExportManifest(Wire, omit_defaults=False):
     """Where the trainer looks for images, below the export's folder."""
     images: list[str] = []
     """The images that were written."""
+    snapshot: str | None = None
+    """The snapshot of which it is; None: of the state at the time."""
+
+
+class Change(Wire):
+    """Everything that one write did to a project; an addition.
+
+    ``number`` grows with each change of the store. ``counts`` is by noun: added, removed,
+    changed. ``undoes`` and ``undone_by`` are numbers of changes.
+    """
+
+    id: str
+    number: int
+    project_id: str
+    kind: str
+    author: str
+    message: str
+    create_date: int
+    counts: dict[str, dict[str, int]] = {}
+    steps: int = 0
+    undoes: int | None = None
+    undone_by: int | None = None
+    purge_date: int | None = None
+    """When what was before it was forgotten: it cannot be undone any more."""
+
+
+class ChangeConflict(Wire):
+    """A thing that keeps a change from being undone; an addition."""
+
+    noun: str
+    id: str
+    name: str
+    detail: str
+    later_change: int | None = None
+    author: str | None = None
+
+
+class UndoResult(Wire, omit_defaults=False):
+    """What an undo did, or with ``dry_run`` would do; an addition.
+
+    ``conflicts`` has the first 1,000 of ``conflicted``.
+    """
+
+    change: Change
+    conflicts: list[ChangeConflict]
+    conflicted: int
+    dry_run: bool
+
+
+class Snapshot(Wire):
+    """A named state of a project that never changes; an addition.
+
+    ``number`` is that of the last change in it.
+    """
+
+    id: str
+    project_id: str
+    name: str
+    message: str
+    author: str
+    create_date: int
+    number: int
+    statistic: ProjectStatistic
+
+
+class TrashedProject(Wire):
+    """A project that was deleted, and can come back; an addition."""
+
+    id: str
+    name: str
+    delete_date: int
 
 
 class DownloadSignedUrl(Wire):

@@ -47,6 +47,10 @@ class UpdateProject(InProject):
     body: Rename
 
 
+class ListTags(InProject):
+    at: str | None = None
+
+
 class Paged(InProject):
     """A request for a page of a list; ``limit`` is at most 1,000."""
 
@@ -55,6 +59,7 @@ class Paged(InProject):
 
 
 class ListAnnotations(Paged):
+    at: str | None = None
     asset_id: list[str] = []
     include_attributes: bool = False
 
@@ -70,6 +75,10 @@ class CreateAnnotations(InProject):
 class AnnotationRef(InProject):
     annotation_id: str
     include_attributes: bool = False
+
+
+class GetAnnotation(AnnotationRef):
+    at: str | None = None
 
 
 class UpdateAnnotation(InProject):
@@ -88,12 +97,14 @@ class DeleteAnnotations(InProject):
 
 
 class ListObjects(Paged):
+    at: str | None = None
     asset_filter: str | None = None
     annotation_filter: str | None = None
     include_attributes: bool = msgspec.field(name="include_attributes", default=False)
 
 
 class ListAssets(Paged):
+    at: str | None = None
     group: list[str] = []
     filename: str | None = None
     metadata_query: str | None = None
@@ -103,6 +114,10 @@ class ListAssets(Paged):
 
 class AssetRef(InProject):
     asset_id: str
+
+
+class GetAsset(AssetRef):
+    at: str | None = None
 
 
 class UpdateAsset(InProject):
@@ -312,6 +327,44 @@ class ExportPlan(Wire):
     losses: list[model.Loss]
 
 
+class ListChanges(Paged):
+    after: int | None = None
+    author: str | None = None
+    kind: str | None = None
+    asset: str | None = None
+
+
+class ChangeRef(InProject):
+    change_id: str
+
+
+class Undoing(Wire):
+    """How a change is undone."""
+
+    conflicts: Literal["refuse", "keep", "force"] = "refuse"
+    dry_run: bool = False
+    rename: bool = False
+
+
+class UndoChange(ChangeRef):
+    body: Undoing | None = None
+
+
+class NewSnapshot(Wire):
+    """A snapshot to make."""
+
+    name: str
+    message: str = ""
+
+
+class CreateSnapshot(InProject):
+    body: NewSnapshot
+
+
+class SnapshotRef(InProject):
+    name: str
+
+
 class Route(msgspec.Struct, frozen=True):
     """One thing that can be asked for."""
 
@@ -407,7 +460,7 @@ ROUTES: dict[str, Route] = {
             "annotations.get",
             "GET",
             _P + "/annotations/{annotation_id}",
-            AnnotationRef,
+            GetAnnotation,
             model.Annotation,
         ),
         Route(
@@ -553,7 +606,7 @@ ROUTES: dict[str, Route] = {
             "editor",
             True,
         ),
-        Route("assets.get", "GET", _P + "/assets/{asset_id}", AssetRef, model.Asset),
+        Route("assets.get", "GET", _P + "/assets/{asset_id}", GetAsset, model.Asset),
         Route(
             "assets.update", "PATCH", _P + "/assets/{asset_id}", UpdateAsset, model.Asset, "editor"
         ),
@@ -672,8 +725,99 @@ ROUTES: dict[str, Route] = {
             AssetLogRef,
             model.AssetLog,
         ),
+        # history: additions
+        Route(
+            "changes.list",
+            "GET",
+            _P + "/changes",
+            ListChanges,
+            model.PaginationResponse[model.Change],
+            addition=True,
+        ),
+        Route(
+            "changes.get",
+            "GET",
+            _P + "/changes/{change_id}",
+            ChangeRef,
+            model.Change,
+            addition=True,
+        ),
+        Route("changes.create", "POST", _P + "/changes", InProject, model.Change, "editor", True),
+        Route(
+            "changes.undo",
+            "POST",
+            _P + "/changes/{change_id}:undo",
+            UndoChange,
+            model.UndoResult,
+            "editor",
+            True,
+            runs="wait",
+        ),
+        Route(
+            "snapshots.list",
+            "GET",
+            _P + "/snapshots",
+            InProject,
+            list[model.Snapshot],
+            addition=True,
+        ),
+        Route(
+            "snapshots.create",
+            "POST",
+            _P + "/snapshots",
+            CreateSnapshot,
+            model.Snapshot,
+            "editor",
+            True,
+        ),
+        Route(
+            "snapshots.get",
+            "GET",
+            _P + "/snapshots/{name}",
+            SnapshotRef,
+            model.Snapshot,
+            addition=True,
+        ),
+        Route(
+            "snapshots.delete",
+            "DELETE",
+            _P + "/snapshots/{name}",
+            SnapshotRef,
+            model.DeleteResponse,
+            "editor",
+            True,
+        ),
+        Route(
+            "snapshots.restore",
+            "POST",
+            _P + "/snapshots/{name}:restore",
+            SnapshotRef,
+            model.Change,
+            "editor",
+            True,
+            runs="wait",
+        ),
+        Route("trash.list", "GET", "/trash", Nothing, list[model.TrashedProject], "owner", True),
+        Route(
+            "trash.restore",
+            "POST",
+            "/trash/{project_id}:restore",
+            InProject,
+            model.Project,
+            "owner",
+            True,
+        ),
+        Route(
+            "trash.delete",
+            "DELETE",
+            "/trash/{project_id}",
+            InProject,
+            model.DeleteResponse,
+            "owner",
+            True,
+        ),
         # tags and ontologies
-        Route("tags.list", "GET", _P + "/tags", InProject, list[model.Tag]),
+        Route("tags.list", "GET", _P + "/tags", ListTags, list[model.Tag]),
         Route("tags.create", "POST", _P + "/tags", CreateTag, list[model.Tag], "editor"),
         Route("tags.update", "PATCH", _P + "/tags/{index}", UpdateTag, list[model.Tag], "editor"),
         Route(

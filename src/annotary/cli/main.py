@@ -15,6 +15,7 @@ from annotary.cli import (
     difference,
     exporting,
     formats,
+    history,
     importing,
     projects,
 )
@@ -57,6 +58,10 @@ for _command in (
     checking.check,
     difference.diff,
     formats.formats,
+    history.log,
+    history.undo,
+    history.snapshot,
+    history.trash,
     serving.serve,
     serving.key,
     serving.completion,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,11 @@ def table(rows: Sequence[tuple[Any, ...]], head: tuple[str, ...]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def when(ms: int) -> str:
+    """A time as people of this machine read it."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(ms / 1000))
 
 
 def print_logs(logs: Sequence[ImportSessionLogLogItem], show: int) -> None:

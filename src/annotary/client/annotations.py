@@ -88,7 +88,7 @@ class Annotations:
 
     def get(self, annotation_id: str, include_attributes: bool = False) -> model.Annotation:
         """One annotation by its id. Raises :class:`~annotary.errors.NotFoundError`."""
-        request = routes.AnnotationRef(
+        request = routes.GetAnnotation(
             project_id=self._project_id,
             annotation_id=annotation_id,
             include_attributes=include_attributes,

@@ -65,7 +65,7 @@ class Assets:
 
     def get(self, asset_id_or_name: str) -> model.Asset:
         """An asset by its id or file name. Raises :class:`~annotary.errors.NotFoundError`."""
-        request = routes.AssetRef(project_id=self._project_id, asset_id=asset_id_or_name)
+        request = routes.GetAsset(project_id=self._project_id, asset_id=asset_id_or_name)
         found: model.Asset = self._transport.call("assets.get", request)
         return found
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from annotary import routes
+from annotary.client.history import Trash, said
 from annotary.client.project import Project
 from annotary.client.transport import Transport
 from annotary.model import DeleteResponse, ProjectType, Workspace
@@ -24,8 +26,9 @@ class Client:
     ``endpoint`` (or ``ANNOTARY_ENDPOINT``) the calls go to a server, with ``secret_key`` (or
     ``ANNOTARY_SECRET_KEY``).
 
-    ``home`` wins over the environment's endpoint. The client is a context manager; closing it is
-    optional.
+    ``author`` is whose changes those of an embedded store are, else the operating system's user;
+    a server says it of each key. ``home`` wins over the environment's endpoint. The client is a
+    context manager; closing it is optional.
 
     Raises :class:`~annotary.errors.StoreError` when the store cannot be opened.
     """
@@ -35,6 +38,8 @@ class Client:
         secret_key: str | None = None,
         endpoint: str | None = None,
         home: str | os.PathLike[str] | None = None,
+        *,
+        author: str | None = None,
     ) -> None:
         if endpoint is None and home is None:
             endpoint = os.environ.get("ANNOTARY_ENDPOINT") or None
@@ -46,7 +51,7 @@ class Client:
             from annotary.client.local import LocalTransport, open_service
 
             self._service = open_service(default_home(home))
-            self.transport = LocalTransport(self._service)
+            self.transport = LocalTransport(self._service, author=author)
 
     def get_info(self) -> Workspace:
         """The workspace: the store as a whole."""
@@ -77,13 +82,25 @@ class Client:
         return Project(self.transport, self._call("projects.get", request))
 
     def delete_project(self, project_id: str) -> DeleteResponse:
-        """Delete a project with all its assets and annotations, for good."""
+        """Put a project with all its assets and annotations into the trash.
+
+        ``client.trash.restore(id)`` brings it back, until it is purged.
+        """
         if not project_id.startswith("proj_"):
             project_id = f"proj_{project_id}"
         found: DeleteResponse = self._call(
             "projects.delete", routes.InProject(project_id=project_id)
         )
         return found
+
+    @property
+    def trash(self) -> Trash:
+        """Projects that were deleted, and can come back."""
+        return Trash(self.transport)
+
+    def saying(self, message: str) -> AbstractContextManager[None]:
+        """A ``with`` block whose writes have this message, each as a change of its own."""
+        return said(message)
 
     def close(self) -> None:
         """Let go of the store or the connection."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import getpass
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from weakref import WeakValueDictionary, finalize
@@ -13,11 +15,13 @@ from weakref import WeakValueDictionary, finalize
 import msgspec
 
 from annotary import ids
+from annotary.client.transport import SAID, Said
 from annotary.model import Upload
-from annotary.routes import ROUTES
+from annotary.routes import ROUTES, Route
 from annotary.service import Service
 from annotary.store import Store
 from annotary.store.blobs import path_of
+from annotary.store.changes import WHO, Who
 
 
 class LocalTransport:
@@ -25,15 +29,22 @@ class LocalTransport:
 
     local = True
 
-    def __init__(self, service: Service, *, through_json: bool = False) -> None:
+    def __init__(
+        self, service: Service, *, through_json: bool = False, author: str | None = None
+    ) -> None:
         self.service = service
+        self._author = author or _user()
         self._through_json = through_json
 
     def call(self, route: str, request: Any) -> Any:
         """Call the service's method."""
         entry = ROUTES[route]
-        if not self._through_json:
-            return self.service.call(entry, request)
+        with self._said():
+            if not self._through_json:
+                return self.service.call(entry, request)
+            return self._through(entry, request)
+
+    def _through(self, entry: Route, request: Any) -> Any:
         request = msgspec.json.decode(msgspec.json.encode(request), type=type(request))
         answer = self.service.call(entry, request)
         return msgspec.json.decode(msgspec.json.encode(answer), type=entry.response)
@@ -59,7 +70,19 @@ class LocalTransport:
 
     def uploaded(self, project_id: str, session_id: str) -> None:
         """Take the files in."""
-        self.service.uploads.arrived(project_id, session_id)
+        with self._said():
+            self.service.uploads.arrived(project_id, session_id)
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Whose writes those are that are made inside."""
+        said = SAID.get() or Said("")
+        step = None if said.change is None else ids.parse("change", said.change)
+        token = WHO.set(Who(self._author, said.message, step))
+        try:
+            yield
+        finally:
+            WHO.reset(token)
 
     def download(self, url: str, out: BinaryIO) -> None:
         """Copy the file that the address names."""
@@ -68,6 +91,14 @@ class LocalTransport:
 
     def close(self) -> None:
         """The service may have other users: it is closed by whoever opened it."""
+
+
+def _user() -> str:
+    """The name of the operating system's user."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "local"
 
 
 # One service per folder and process: clients of the same store share its lock and its jobs.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
 from annotary import model, routes
 from annotary.client.annotations import Annotations
 from annotary.client.assets import Assets
+from annotary.client.history import Changes, PastTransport, Snapshots, one_change
 from annotary.client.operations import Operations
 from annotary.client.tags import Ontologies, Tags
 from annotary.client.transport import Transport
@@ -61,6 +63,30 @@ class Project:
     def operations(self) -> Operations:
         """Work that may run in the background."""
         return Operations(self._transport, self.id)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What writes have done to the project, and taking it back."""
+        return Changes(self._transport, self.id)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Named states of the project that never change."""
+        return Snapshots(self._transport, self.id)
+
+    def change(self, message: str) -> AbstractContextManager[model.Change]:
+        """A ``with`` block whose writes are steps of one change; an exception takes them back."""
+        return one_change(self._transport, self.id, message)
+
+    def at(self, state: str) -> Project:
+        """The project as it was: a snapshot's name, or ``#`` and a change's number.
+
+        It can be read and exported: ``annotations.list``, ``get`` and ``create_export``,
+        ``assets.list`` and ``get``, ``tags.list``. Writing raises
+        :class:`~annotary.errors.BadRequestError`.
+        """
+        found = self.get_info()
+        return Project(PastTransport(self._transport, state), found)
 
     def _call(self, route: str, request: Any) -> Any:
         return self._transport.call(route, request)

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from annotary import errors
+from annotary.client.transport import SAID
 from annotary.errors import (
     AnnotaryError,
     BadRequestError,
@@ -100,6 +101,12 @@ class HttpTransport:
         if shape.has_body and request.body is not None:
             content = msgspec.json.encode(request.body)
             headers["Content-Type"] = "application/json"
+        said = SAID.get()
+        if said is not None:
+            # any text may be a message; a header is ASCII
+            headers["Change-Message"] = quote(said.message)
+            if said.change is not None:
+                headers["X-Change"] = said.change
         if entry.method != "GET":
             headers["Idempotency-Key"] = uuid.uuid4().hex
         url = f"{self._endpoint}{shape.path(request)}"

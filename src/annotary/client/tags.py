@@ -20,7 +20,7 @@ class Tags:
 
     def list(self) -> list[model.Tag]:
         """The project's tags in their order."""
-        request = routes.InProject(project_id=self._project_id)
+        request = routes.ListTags(project_id=self._project_id)
         found: list[model.Tag] = self._transport.call("tags.list", request)
         return found
 

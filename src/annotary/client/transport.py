@@ -6,10 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from annotary.model import Upload
+
+
+class Said(NamedTuple):
+    """What callers say of what they write: why, and the id of the change that it is a step of."""
+
+    message: str
+    change: str | None = None
+
+
+SAID: ContextVar[Said | None] = ContextVar("annotary-said", default=None)
+"""Set by ``project.change`` and ``client.saying``; every transport hands it on."""
 
 
 class Transport(Protocol):

@@ -20,6 +20,7 @@ from annotary.store.blobs import export_images_key, export_key
 from annotary.store.database import Database
 from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
+from annotary.store.snapshots import at
 from annotary.writing import exporting
 from annotary.writing.exporting import ExportTag
 from annotary.writing.output import ZipOutput
@@ -51,7 +52,7 @@ class ExportRun:
                 )
             with self._store.read() as db:
                 project = operations.project_of(db, self._operation)
-                origin = StoreOrigin(self._store, db, project)
+                origin = StoreOrigin(self._store, db, at(db, project, body.snapshot))
                 job.total = origin.count
                 with ExitStack() as stack:
                     blobs = self._store.blobs
@@ -63,6 +64,7 @@ class ExportRun:
                     manifest = exporting.export(
                         origin, formats.get(body.format), body.options, out, job.advance
                     )
+            manifest.snapshot = body.snapshot
             with self._store.write() as db:
                 operations.project_of(db, self._operation)
                 operations.set_progress(db, id_, job.records, job.records)

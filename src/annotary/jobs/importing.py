@@ -41,6 +41,14 @@ class ImportRun:
 
     def __call__(self, job: Job) -> None:
         """Read, check and commit; or commit nothing and say why."""
+        who = msgspec.json.decode(self._operation.request or "null", type=changes.Who | None)
+        token = changes.WHO.set(who)
+        try:
+            self._run(job)
+        finally:
+            changes.WHO.reset(token)
+
+    def _run(self, job: Job) -> None:
         try:
             with self._store.read() as db:
                 operations.project_of(db, self._operation)

@@ -69,7 +69,7 @@ class Access:
 
     def narrow(self, key: KeyRow, route: Route, answer: Any) -> Any:
         """The part of an answer that a key for one project may see."""
-        if key.project is not None and route.name == "projects.list":
+        if key.project is not None and route.name in {"projects.list", "trash.list"}:
             mine = ids.show("proj", key.project)
             return [each for each in answer if each.id == mine]
         return answer

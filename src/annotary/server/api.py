@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -23,10 +24,12 @@ from annotary.server.settings import Settings
 from annotary.server.shares import Shares
 from annotary.server.writing import Writer
 from annotary.service import Service
+from annotary.store.changes import WHO, Who
 from annotary.store.database import Database
 from annotary.store.keys import KeyRow
 
 _WAITING_CALLS = 32
+_LONGEST_MESSAGE = 10_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -70,14 +73,15 @@ class Api:
         header = exchange.headers.get(b"idempotency-key")
         if header and route.method != "GET" and not route.converges:
             repeat = Repeat(key.id, header, route.method, exchange.raw_path, body)
-        caller = Caller(key.id, exchange.base)
+        caller, who = Caller(key.id, exchange.base), _who(exchange, key)
 
         def call(db: Database | None = None) -> bytes:
-            token = CALLER.set(caller)
+            token, said = CALLER.set(caller), WHO.set(who)
             try:
                 return self._call(endpoint, key, request, repeat, db)
             finally:
                 CALLER.reset(token)
+                WHO.reset(said)
 
         return Reply(200, await self._run(route.way, call, repeat))
 
@@ -140,3 +144,11 @@ class Api:
                 with store.write() as writing:
                     repeat.keep(writing, body)
         return body
+
+
+def _who(exchange: Exchange, key: KeyRow) -> Who:
+    """Whose write it is: the key's, with what the caller says of it."""
+    message = unquote(exchange.headers.get(b"change-message", b"").decode("latin-1"))
+    step = exchange.headers.get(b"x-change")
+    part_of = None if step is None else ids.parse("change", step.decode("latin-1"))
+    return Who(key.name, message[:_LONGEST_MESSAGE], part_of)

@@ -42,7 +42,8 @@ class AnnotationService(ServicePart):
         All pages of a walk show the state that the first one has shown.
         """
         with self.store.read() as db:
-            walk = Walk(self.project(db, request.project_id), request.limit, request.page)
+            at = self.project_at(db, request.project_id, request.at)
+            walk = Walk(at, request.limit, request.page)
             project = walk.project
             numbers = None
             if request.asset_id:
@@ -56,10 +57,10 @@ class AnnotationService(ServicePart):
             data=public(project, shown, known, request.include_attributes),
         )
 
-    def get(self, request: routes.AnnotationRef) -> Annotation:
+    def get(self, request: routes.GetAnnotation) -> Annotation:
         """One annotation."""
         with self.store.read() as db:
-            project = self.project(db, request.project_id)
+            project = self.project_at(db, request.project_id, request.at)
             found = self._find(db, project, request.annotation_id)
             known = {tag.no: tag for tag in tags.all_of(db, project)}
         return public(project, [found], known, request.include_attributes)[0]

@@ -31,7 +31,8 @@ class AssetService(ServicePart):
     def list(self, request: routes.ListAssets) -> PaginationResponse[Asset]:
         """A page of assets in the order of ids; ``filename`` matches any part of the name."""
         with self.store.read() as db:
-            walk = Walk(self.project(db, request.project_id), request.limit, request.page)
+            at = self.project_at(db, request.project_id, request.at)
+            walk = Walk(at, request.limit, request.page)
             found = assets.page(
                 db,
                 walk.project,
@@ -44,10 +45,10 @@ class AssetService(ServicePart):
             data = self._public(db, walk.project, shown)
         return PaginationResponse(next_page=next_page, prev_page=prev_page, data=data)
 
-    def get(self, request: routes.AssetRef) -> Asset:
+    def get(self, request: routes.GetAsset) -> Asset:
         """An asset by id or file name."""
         with self.store.read() as db:
-            project = self.project(db, request.project_id)
+            project = self.project_at(db, request.project_id, request.at)
             return self._public(db, project, [self.asset(db, project, request.asset_id)])[0]
 
     def register(self, request: routes.RegisterAssets) -> Sequence[Asset]:

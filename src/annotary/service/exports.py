@@ -11,6 +11,7 @@ from annotary.model import DeleteResponse, ExportManifest, ExportResult, Operati
 from annotary.service.noun import ServicePart
 from annotary.store import operations
 from annotary.store.blobs import export_images_key, export_key
+from annotary.store.snapshots import at
 from annotary.writing import exporting, layouts
 
 _manifest = msgspec.json.Decoder(ExportManifest)
@@ -30,9 +31,11 @@ class ExportService(ServicePart):
             options=body.options,
             background=body.background,
             local=self.service.links.local,
+            snapshot=body.snapshot,
         )
         with self.store.write() as db:
             project = self.project(db, request.project_id)
+            at(db, project, body.snapshot)
             operation = operations.create(
                 db, project, operations.EXPORT, self.store.owner, msgspec.json.encode(order)
             )
@@ -44,7 +47,11 @@ class ExportService(ServicePart):
         """What an export would lose; nothing is written."""
         format_ = formats.get(request.body.format)
         with self.store.read() as db:
-            origin = StoreOrigin(self.store, db, self.project(db, request.project_id))
+            origin = StoreOrigin(
+                self.store,
+                db,
+                at(db, self.project(db, request.project_id), request.body.snapshot),
+            )
             return routes.ExportPlan(losses=exporting.plan(origin, format_, request.body.options))
 
     def get(self, request: routes.OperationRef) -> ExportResult:

@@ -20,7 +20,7 @@ from annotary.model import (
     ImportSessionLog,
 )
 from annotary.service.noun import ServicePart
-from annotary.store import imports, operations
+from annotary.store import changes, imports, operations
 from annotary.store.blobs import import_folder, rejects_key
 from annotary.store.database import Database
 from annotary.store.imports import SessionRow
@@ -157,7 +157,8 @@ class ImportService(ServicePart):
         with self.store.write() as db:
             project, session = self._find(db, reference)
             self._must_wait(session)
-            operation = operations.create(db, project, operations.IMPORT, self.store.owner)
+            who = msgspec.json.encode(changes.WHO.get() or changes.Who())
+            operation = operations.create(db, project, operations.IMPORT, self.store.owner, who)
             imports.set_operation(db, session, operation.id)
             imports.set_status(db, session, "Running", "Running.")
             operations.set_status(

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from annotary import ids
 from annotary.errors import NotFoundError
-from annotary.store import Store, assets, changes, projects
+from annotary.store import Store, assets, changes, projects, snapshots
 from annotary.store.assets import AssetRow
 from annotary.store.changes import Change
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
-from annotary.store.states import State
 
 if TYPE_CHECKING:
     from annotary.service.service import Service
@@ -50,6 +49,10 @@ class ServicePart:
         """The project with an id. Raises :class:`NotFoundError`."""
         return projects.find(db, project_id)
 
+    def project_at(self, db: Database, project_id: str, at: str | None) -> ProjectKey:
+        """The project as it was: a snapshot's name, or ``#`` and a change's number."""
+        return snapshots.at(db, self.project(db, project_id), at)
+
     def asset(self, db: Database, project: ProjectKey, asset_id: str) -> AssetRow:
         """The asset with an id or a file name. Raises :class:`NotFoundError`."""
         found = None
@@ -81,7 +84,7 @@ class Walk:
         if page:
             self._direction, self._after, state = ids.read_cursor(page)
             if state:
-                self.project = as_of(project, state[0], tuple(state[1:]))
+                self.project = snapshots.as_of(project, state[0], tuple(state[1:]))
 
     def ask(self) -> dict[str, Any]:
         """What the store is asked for: one more than is shown, to know whether there are more."""
@@ -101,14 +104,6 @@ class Walk:
             ids.write_cursor("n", found[-1].id, walked) if found and forward else None,
             ids.write_cursor("p", found[0].id, walked) if found and backward else None,
         )
-
-
-def as_of(project: ProjectKey, upto: int, open_: tuple[int, ...]) -> ProjectKey:
-    """A project as it was in a state; as it is, where nothing has happened since."""
-    present = project.state
-    if upto > present.upto or (present.upto, present.open) == (upto, open_):
-        return project
-    return project._replace(state=State(upto, open_))
 
 
 def clamp_limit(limit: int) -> int:

@@ -10,7 +10,7 @@ from annotary import ids, routes
 from annotary.errors import BadRequestError
 from annotary.model import Annotation, ObjectPage, Objects
 from annotary.service.annotations import public
-from annotary.service.noun import ServicePart
+from annotary.service.noun import ServicePart, Walk
 from annotary.store import annotations as stored
 from annotary.store import assets, tags
 
@@ -46,10 +46,12 @@ class ObjectService(ServicePart):
                 group=assets_wanted.groups,
                 filename=assets_wanted.filename,
                 status=assets_wanted.status,
+                at=request.at,
             )
         )
         with self.store.read() as db:
-            project = self.project(db, request.project_id)
+            at = self.project_at(db, request.project_id, request.at)
+            project = Walk(at, request.limit, page.next_page or request.page).project
             known = {tag.no: tag for tag in tags.all_of(db, project)}
             raw = [ids.parse("asset", each.id) for each in page.data]
             numbers = [no for no, _, _ in assets.places_of(db, project, raw).values()]

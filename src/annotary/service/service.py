@@ -12,6 +12,7 @@ from annotary.jobs.work import KINDS, perform
 from annotary.service.annotations import AnnotationService
 from annotary.service.assets import AssetService
 from annotary.service.exports import ExportService
+from annotary.service.history import ChangeService, SnapshotService, TrashService
 from annotary.service.imports import ImportService
 from annotary.service.links import Links, LocalLinks
 from annotary.service.metadata import LogService, MetadataService
@@ -61,6 +62,9 @@ class Service:
         self.ontologies = OntologyService(self)
         self.operations = OperationService(self)
         self.imports = ImportService(self)
+        self.changes = ChangeService(self)
+        self.snapshots = SnapshotService(self)
+        self.trash = TrashService(self)
         self.exports = ExportService(self)
         self._resume = resume
         self.recover()

@@ -19,10 +19,10 @@ from annotary.store.projects import ProjectKey
 class TagService(ServicePart):
     """Tags; every change answers the full list."""
 
-    def list(self, request: routes.InProject) -> Sequence[Tag]:
+    def list(self, request: routes.ListTags) -> Sequence[Tag]:
         """The project's tags in their order."""
         with self.store.read() as db:
-            return _public(db, self.project(db, request.project_id))
+            return _public(db, self.project_at(db, request.project_id, request.at))
 
     def create(self, request: routes.CreateTag) -> Sequence[Tag]:
         """Add a tag at the end of the list."""

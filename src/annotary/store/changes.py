@@ -20,6 +20,7 @@ from annotary.model import NewAsset
 from annotary.store import assets, tags, versions
 from annotary.store.database import Database, among
 from annotary.store.projects import ProjectKey
+from annotary.store.states import State
 from annotary.store.tags import TagRow
 
 Counts = dict[str, dict[str, int]]
@@ -98,9 +99,9 @@ class Change:
         versions.keep(self.db, noun, no, self.no)
         self.count(noun + "s", "changed")
 
-    def end(self, noun: str, no: int) -> None:
+    def end(self, noun: str, no: int, row: dict[str, Any] | None = None) -> None:
         """Take an asset or a tag away; it is kept."""
-        versions.end(self.db, noun, no, self.no)
+        versions.end(self.db, noun, no, self.no, row)
         self.count(noun + "s", "removed")
 
     def add_tag(self, name: str, color: str | None = None, description: str | None = None) -> int:
@@ -309,6 +310,28 @@ def open_one(db: Database, project: ProjectKey) -> ChangeRow | None:
         f"SELECT {_COLUMNS} FROM changes WHERE project = ? AND state = 'open'", (project.no,)
     )
     return None if found is None else _change(found)
+
+
+def author_of(db: Database, no: int) -> str | None:
+    """Who made the change with a number."""
+    found: str | None = db.value("SELECT author FROM changes WHERE no = ?", (no,))
+    return found
+
+
+def state_after(db: Database, project: ProjectKey, no: int) -> State:
+    """The state that a published change has left behind."""
+    row = numbered(db, project, no)
+    if row is None:
+        raise NotFoundError(
+            f"There is no change #{no} in the project.",
+            hint="List them with project.changes.list().",
+        )
+    later = db.rows(
+        "SELECT no FROM changes WHERE project = ? AND no < ?"
+        " AND (state != 'published' OR published > ?) ORDER BY no",
+        (project.no, no, row.published),
+    )
+    return State(no, tuple(each for (each,) in later))
 
 
 def sum_of(rows: Sequence[ChangeRow]) -> Counts:

@@ -164,6 +164,31 @@ def delete(db: Database, project: ProjectKey) -> None:
     db.execute("UPDATE projects SET died = ? WHERE no = ?", (ids.now_ms(), project.no))
 
 
+def trash(db: Database) -> list[tuple[ProjectKey, str, int]]:
+    """Deleted projects with their names and when that was, the last one first."""
+    found = db.rows(
+        "SELECT no, name, died FROM projects WHERE died IS NOT NULL ORDER BY died DESC, no DESC"
+    )
+    return [(by_number(db, no), name, died) for no, name, died in found]
+
+
+def find_deleted(db: Database, project_id: str) -> ProjectKey:
+    """The deleted project with an id. Raises :class:`NotFoundError`."""
+    raw = ids.parse("proj", project_id)
+    found = _keys(db, "p.id = ? AND p.died IS NOT NULL", (raw,))
+    if not found:
+        raise NotFoundError(
+            f"There is no project {project_id!r} in the trash.",
+            hint="List it with client.trash.list().",
+        )
+    return found[0]
+
+
+def restore(db: Database, project: ProjectKey) -> None:
+    """Take a project out of the trash."""
+    db.execute("UPDATE projects SET died = NULL WHERE no = ?", (project.no,))
+
+
 def purge(db: Database, project: ProjectKey) -> list[str]:
     """Remove a project and all that belongs to it for good; answers the keys of its blobs."""
     no = (project.no,)

@@ -57,9 +57,9 @@ def keep(db: Database, noun: str, no: int, change: int) -> None:
     db.execute(f"UPDATE {TABLES[noun]} SET born = ? WHERE no = ?", (change, no))
 
 
-def end(db: Database, noun: str, no: int, change: int) -> None:
-    """Keep what a thing is and take it away."""
-    row = live(db, noun, no)
+def end(db: Database, noun: str, no: int, change: int, row: dict[str, Any] | None = None) -> None:
+    """Keep what a thing is and take it away; ``row`` is what it is, where it had to let go."""
+    row = row or live(db, noun, no)
     if row is None:
         return
     if row["born"] != change:
