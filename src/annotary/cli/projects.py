@@ -62,7 +62,7 @@ def show(context: Context, name_or_id: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common
 def delete(context: Context, name_or_id: str, yes: bool) -> None:
-    """Delete a project with all its assets and annotations, for good."""
+    """Put a project with all its assets and annotations into the trash."""
     found = context.project(name_or_id)
     count = counts(found).total_annotations
     if not yes:

@@ -82,7 +82,7 @@ class Ontologies:
         ``required``, ``description``, ``options`` ({"categories": [...]}) and ``default``.
         """
         tags: list[model.Tag] = self._transport.call(
-            "tags.list", routes.InProject(project_id=self._project_id)
+            "tags.list", routes.ListTags(project_id=self._project_id)
         )
         body = routes.NewOntology(
             attributes=[convert(a, model.NewOntologyAttribute, "attribute") for a in attributes]

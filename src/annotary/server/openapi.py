@@ -15,6 +15,7 @@ from annotary.server.requests import Endpoint
 from annotary.service.annotations import AnnotationService
 from annotary.service.assets import AssetService
 from annotary.service.exports import ExportService
+from annotary.service.history import ChangeService, SnapshotService, TrashService
 from annotary.service.imports import ImportService
 from annotary.service.metadata import LogService, MetadataService
 from annotary.service.multipart import MultipartService
@@ -158,4 +159,7 @@ _PARTS: dict[str, type] = {
     "operations": OperationService,
     "imports": ImportService,
     "exports": ExportService,
+    "changes": ChangeService,
+    "snapshots": SnapshotService,
+    "trash": TrashService,
 }

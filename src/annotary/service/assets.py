@@ -19,7 +19,7 @@ from annotary.model import (
     PaginationResponse,
 )
 from annotary.service.noun import ServicePart, Walk
-from annotary.store import assets, edits, tags
+from annotary.store import assetgroups, assets, edits, tags
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -105,7 +105,7 @@ class AssetService(ServicePart):
     def groups(self, request: routes.ListGroups) -> Sequence[AssetGroup]:
         """The project's groups, or those named, with counts."""
         with self.store.read() as db:
-            return assets.groups(db, self.project(db, request.project_id), request.group)
+            return assetgroups.all_of(db, self.project(db, request.project_id), request.group)
 
     def _public(
         self, db: Database, project: ProjectKey, found: Sequence[AssetRow]

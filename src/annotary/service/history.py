@@ -170,10 +170,10 @@ def _refused(row: ChangeRow, done: Undone, answer: UndoResult) -> ConflictError:
         lines.append(f"{each.noun} {each.id}{where}: {each.detail}{by}")
     if done.conflicted > len(lines):
         lines.append(f"and {done.conflicted - len(lines)} more")
+    count = done.conflicted
+    again = "1 thing was" if count == 1 else f"{count:,} things were"
     return ConflictError(
-        f"The change #{row.no} was not undone: {done.conflicted} things were changed again. "
-        + "; ".join(lines)
-        + ".",
+        f"The change #{row.no} was not undone: {again} changed again. " + "; ".join(lines) + ".",
         hint="conflicts='keep' (--keep-later) leaves them as they are and undoes the rest, "
         "'force' (--force) undoes the later work as well.",
     )
