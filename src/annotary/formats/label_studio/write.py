@@ -85,6 +85,7 @@ class _Told:
     def __init__(self, data: Dataset) -> None:
         self.classes = data.classes
         self.used: dict[str, set[int]] = {}
+        self.points: dict[int, set[str]] = {}
         self.attributes: dict[tuple[str, str], set[str]] = {}
         self.questions: dict[str, set[str]] = {}
 
@@ -101,7 +102,7 @@ class _Told:
             numbers = sorted(self.used.get(kind, set()) | extra)
             lines += _control(_TAGS[kind], _CONTROL[kind], "Label", self._entries(numbers))
         for number in sorted(self.used.get("keypointlabels", ())):
-            names = self.classes[number].keypoints or [self.classes[number].name]
+            names = self.classes[number].keypoints or self._unnamed(number)
             points = [(name, f' model_index="{i}"') for i, name in enumerate(names)]
             lines += _control("KeyPointLabels", f"keypoint_{number}", "Label", points)
         for name, values in sorted(self.questions.items()):
@@ -117,6 +118,13 @@ class _Told:
                 tag = "Number" if kind == "number" else "TextArea"
                 lines.append(f'  <{tag} name="{escape(name)}" toName="image" perRegion="true"/>')
         return "\n".join([*lines, "</View>", ""])
+
+    def _unnamed(self, number: int) -> list[str]:
+        """The labels of a class's keypoints where it has no skeleton: its own, and numbers."""
+        used = self.points.get(number, set())
+        most = max((int(name) for name in used if name.isdecimal()), default=0)
+        own = self.classes[number].name
+        return [own] * (own in used) + [n for i in range(most) if (n := str(i + 1)) != own]
 
     def _entries(self, numbers: list[int]) -> list[tuple[str, str]]:
         """Classes with their place in the order of all."""
@@ -202,6 +210,7 @@ class _Task:
         self, tag: int, point: list[float], name: str, parent: str | None
     ) -> dict[str, Any]:
         x, y, visibility = point
+        self.told.points.setdefault(tag, set()).add(name)
         value = {"x": x, "y": y, "width": _DOT}
         identity = f"p{len(self.results) + 1}" if parent else f"r{self.regions}"
         result = self._region(tag, identity, "keypointlabels", value, name)
