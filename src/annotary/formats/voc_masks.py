@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from annotary.contract.format import Carries, Format
 from annotary.contract.rows import RowSink
 from annotary.geometry import rle
+from annotary.geometry.imagefile import MASK_PIXELS, open_image
 from annotary.problems import NOWHERE, Location
 from annotary.syntax.source import FileSet, SourceError, SourceFile
 
@@ -40,7 +41,7 @@ LABEL_MAP = "voc-labelmap"
 CLASSES, OBJECTS = "segmentationclass", "segmentationobject"
 PNG = b"\x89PNG\r\n\x1a\n"
 VOID = 224 << 16 | 224 << 8 | 192
-MOST_PIXELS = 1 << 28
+MOST_PIXELS = MASK_PIXELS
 NAMES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
     "person pottedplant sheep sofa train tvmonitor"
@@ -76,13 +77,13 @@ class VocMasks(Format):
         for name in colours.values():
             if name is not None:
                 rows.tag(name)
-        kinds = _pixels(source)
+        kinds = pixels(source)
         height, width = kinds.shape
         image = rows.image(source.stem, width, height)
         codes = kinds.astype(np.int64) << 24
         beside = _instances(source, files)
         if beside is not None:
-            objects = _pixels(beside)
+            objects = pixels(beside)
             if objects.shape != kinds.shape:
                 raise SourceError(
                     "size-mismatch",
@@ -128,12 +129,10 @@ def _instances(source: SourceFile, files: FileSet) -> SourceFile | None:
     return next(iter(near or same), None)
 
 
-def _pixels(source: SourceFile) -> NDArray[np.int64]:
+def pixels(source: SourceFile) -> NDArray[np.int64]:
     """The colour of every pixel, as red << 16 | green << 8 | blue, [height, width]."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
-        with Image.open(io.BytesIO(bytes(source.buffer)), formats=("PNG",)) as image:
+        with open_image(io.BytesIO(source.buffer)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise SourceError(
                     "too-large",
@@ -143,9 +142,9 @@ def _pixels(source: SourceFile) -> NDArray[np.int64]:
                     advice="Is this a mask?",
                 )
             rgb = np.asarray(image.convert("RGB"), np.int64)
-    except UnidentifiedImageError:
-        raise _broken("it cannot be decoded") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except SourceError:
+        raise
+    except Exception as error:  # a damaged file makes Pillow raise nearly anything
         raise _broken(str(error)) from None
     return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
 

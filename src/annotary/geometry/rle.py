@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annotary.geometry import brush, outlines
+from annotary.geometry.imagefile import open_mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -372,13 +373,9 @@ def to_png(rle: Rle) -> bytes:
 
 
 def _open(png: bytes) -> Image:
-    from PIL import Image
-
-    # Its warning about size is an error where warnings are.
-    bomb = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
-        return Image.open(io.BytesIO(png))
-    except (*bomb, OSError, SyntaxError, ValueError) as error:
+        return open_mask(io.BytesIO(png))
+    except Exception as error:  # a damaged header makes Pillow raise nearly anything
         raise ValueError(f"the mask is not a readable image: {error}") from None
 
 

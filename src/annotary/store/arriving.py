@@ -106,7 +106,9 @@ class Arriving:
 
     def set_size(self, asset: int, width: int, height: int) -> None:
         """State the size of an asset of this import, which a later file knows."""
-        assets.set_size(self.db, asset, width, height)
+        self.db.execute(
+            "UPDATE assets SET width = ?, height = ? WHERE no = ?", (width, height, asset)
+        )
         self._rows += 1
 
     # --- files that are taken back ------------------------------------------------------------

@@ -391,11 +391,6 @@ def _counts(
     return sorted((asset, tag, number) for (asset, tag), number in counts.items())
 
 
-def set_size(db: Database, asset: int, width: int, height: int) -> None:
-    """Write the size of an asset, in pixels."""
-    db.execute("UPDATE assets SET width = ?, height = ? WHERE no = ?", (width, height, asset))
-
-
 def update(
     db: Database,
     project: ProjectKey,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import mimetypes
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 from annotary.errors import ValidationError
+from annotary.geometry.imagefile import open_image
 from annotary.problems import Problem
 
 _ORIENTATION = 0x0112
@@ -50,20 +50,12 @@ def read_header(source: Path | bytes, name: str) -> ImageHeader:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            # a huge image is no danger here: its pixels are never decoded
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                with Image.open(
-                    io.BytesIO(source) if isinstance(source, bytes) else source
-                ) as image:
-                    width, height = image.size
-                    if image.getexif().get(_ORIENTATION) in _TURNED:
-                        width, height = height, width
-                    mime = Image.MIME.get(image.format or "", "")
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+            image = open_image(file)
+            width, height = image.size
+            if image.getexif().get(_ORIENTATION) in _TURNED:
+                width, height = height, width
+            mime = Image.MIME.get(image.format or "", "")
     except Exception as error:  # a damaged header makes Pillow raise nearly anything
         reason = str(getattr(error, "strerror", None) or error)  # without the path
         if isinstance(error, UnidentifiedImageError):

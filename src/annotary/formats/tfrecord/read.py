@@ -372,7 +372,7 @@ class _Objects:
             raise RefusedError(
                 "wrong-type",
                 key=f"{_OBJECT}/mask",
-                detail=str(error).partition(": cannot identify")[0],
+                detail=str(error).partition(": it is not an image")[0],
                 expected="a PNG",
             ) from None
         x0, y0, x1, y1 = rle.bbox(mask) or (0, 0, 0, 0)
