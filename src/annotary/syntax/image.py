@@ -100,13 +100,9 @@ _ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"GIF8", b"\x3b"))
 
 
 def _decodes(path: Path) -> bool:
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(path) as image:
-                image.load()
-        except Exception:  # whatever the decoder stumbles over
-            return False
+    try:
+        with path.open("rb") as file:
+            open_image(file).load()
+    except Exception:  # whatever the decoder stumbles over
+        return False
     return True
