@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotary.client.project import Project
 from annotary.contract.names import inside, member_names
 from annotary.formats.kit.numbers import shortest
 from annotary.processes.writer import SecondWriter, can_help
 from annotary.writing import output
 from annotary.writing.output import FolderOutput, ZipOutput
+from tests.samples import rectangle, register
 
 
 def test_both_ways_of_writing_are_the_same(tmp_path: Path) -> None:
@@ -37,6 +39,8 @@ def test_both_ways_of_writing_are_the_same(tmp_path: Path) -> None:
         infos = {(i.date_time, i.external_attr, i.compress_type) for i in archive.infolist()}
     assert found == {"top/a/put.txt": b"text", "top/a/file.txt": b"text", "top/empty.txt": b""}
     assert len(infos) == 1
+    # no date of today: exports of the same data are the same bytes on any day
+    assert {date for date, *_ in infos} == {(1980, 1, 1, 0, 0, 0)}
     files = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*.txt")}
     assert {f"top/{name}": data for name, data in files.items()} == found
 
@@ -141,3 +145,17 @@ def test_an_error_ends_the_second_process(tmp_path: Path) -> None:
         process = out._second._process
         raise ZeroDivisionError
     assert process.poll() is not None
+
+
+def test_images_of_one_stem_in_two_parts_have_files_of_different_names(
+    project: Project, tmp_path: Path
+) -> None:
+    names = [f"{stem}.{ending}" for stem in "abcdef" for ending in ("png", "jpg")]
+    for asset in register(project, *names):
+        project.annotations.create(rectangle(asset.id))
+    options = {"split_ratio": 0.5, "seed": 5}
+    exported = project.annotations.create_export({"format": "yolo_darknet", "options": options})
+    got = project.annotations.download_exported_file(exported.id, str(tmp_path))
+    stems = [Path(name).name for name in got.file_names if name.endswith(".txt")]
+    labels = [name for name in stems if name[0] in "abcdef" and name[1] == "."]
+    assert len(labels) == len(set(labels)) == len(names)

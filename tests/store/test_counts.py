@@ -214,3 +214,17 @@ def test_deleting_a_project_leaves_the_others_alone(client: Client, home: Path) 
     assert statistic.total_annotations == 2
     assert contradictions(home) == []
     assert len(list((home / "blobs" / "exports").iterdir())) == 1
+
+
+def test_nothing_of_a_purged_project_stays(client: Client, home: Path) -> None:
+    project = client.create_project("gone")
+    project.assets.register(
+        [{"filename": "a.png", "width": 4, "height": 4, "groups": ["day", "night"]}]
+    )
+    project.annotations.create(rectangle(next(iter(project.assets.list())).id))
+    client.delete_project(project.id)
+    client.trash.delete(project.id)
+    assert contradictions(home) == []
+    other = client.create_project("next")
+    register(other, "b.png")
+    assert list(other.assets.list_groups()) == []
