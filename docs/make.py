@@ -52,8 +52,8 @@ def _formats(everything: list[Format]) -> str:
         "| format | "
         + " | ".join(HEADS)
         + " | parts | holes | with keypoints | attributes | properties |"
-        " empty images | frames | edges | class numbers | unit |",
-        "|---" * (len(HEADS) + 11) + "|",
+        " empty images | frames | edges | class names | class numbers | unit |",
+        "|---" * (len(HEADS) + 12) + "|",
     ]
     lines += [_row(each) for each in written]
     lines += [
@@ -78,10 +78,12 @@ def _row(each: Format) -> str:
     cells.append(_yes(carries.attributes))
     cells.append(_properties(carries))
     cells += [_yes(carries.empty_images), _yes(carries.frames), _yes(carries.edges)]
+    cells.append(_yes(carries.tags == "any"))
     numbers = carries.class_numbers
     if numbers == "dense":
         numbers = f"dense from {carries.class_base}"  # type: ignore[assignment]
     unit = carries.unit if carries.unit != "follows" else f"follows ({carries.natural})"
+    unit += "; fractions are unusual" if carries.fractions == "unusual" else ""
     cells += [numbers, unit]
     return f"| [{each.name}](formats/{each.name}.md) | " + " | ".join(cells) + " |"
 

@@ -7,8 +7,12 @@ from collections import Counter
 import pytest
 
 from annotary import formats
+from annotary.contract.dataset import Dataset
+from annotary.contract.format import Carries, Format
+from annotary.contract.output import Output
 from annotary.model import ExportManifest, ExportOptions
 from annotary.syntax.source import SourceFile
+from annotary.writing.exporting import plan
 from tests.laws import counted
 from tests.laws.counted import Back
 from tests.laws.law import ReadBack, two_dimensional, units, write
@@ -49,3 +53,28 @@ def test_losses_are_told_as_they_are(name: str, seed: int) -> None:
         written = write(project, format_, ExportOptions(normalized=normalized))
         found = back(written.out.sources(), project.sizes)
         agree(told(written.manifest), counted.losses(project, found, format_.carries))
+
+
+class Nameless(Format):
+    """A format like many lists of boxes: a line for a box, and nothing says what it is."""
+
+    name = "nameless"
+    title = "boxes alone"
+    writes = True
+    carries = Carries(rectangle="Rectangle", tags="none", classes=False, unit="pixels")
+
+    def write(self, data: Dataset, out: Output) -> None:
+        for part in data.parts:
+            list(part.batches())
+            out.put(f"{part.name}.txt", b"")
+
+
+def test_class_names_that_are_not_written_are_said() -> None:
+    project = counted.project(1)
+    losses = plan(project, Nameless(), ExportOptions())  # type: ignore[arg-type]
+    (found,) = [loss for loss in losses if loss.code == "class-names"]
+    assert found.count == len(counted.TAGS)
+    written = write(project, Nameless(), ExportOptions())
+    assert written.manifest.losses == losses
+    others = write(project, formats.get("coco"), ExportOptions()).manifest.losses
+    assert "class-names" not in {loss.code for loss in others}

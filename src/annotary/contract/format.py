@@ -50,6 +50,8 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     empty_images: bool = True
     """Images without annotations are listed."""
     image_sizes: bool = False
+    tags: Literal["any", "none"] = "any"
+    """Whether class names are written; with ``none`` they are lost, counted and said."""
     classes: bool = True
     """Classes that no annotation uses are listed."""
     class_numbers: Literal["none", "dense", "source"] = "none"
@@ -62,6 +64,8 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     """What decides between fractions and pixels: the caller (``follows``) or the format."""
     natural: Literal["normalized", "pixels"] = "pixels"
     """The unit when the caller does not say."""
+    fractions: Literal["usual", "unusual"] = "usual"
+    """Whether readers of the format expect fractions, where the caller may ask for them."""
     decimals: str = "exact"
     """How exact coordinates are: ``exact``, or in words what they are rounded to."""
 

@@ -57,6 +57,7 @@ class CreateMl(Format):
     project_types = ("ObjectDetection", "Classification")
     record_paths = ("/*/annotations/*", "/*/annotation/*")
     carries = Carries(
+        fractions="unusual",
         rectangle="Rectangle",
         polygon="Rectangle",
         classification="Classification",

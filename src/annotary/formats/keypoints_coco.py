@@ -37,6 +37,7 @@ class KeypointsCoco(Format):
     read_by = "coco"
     project_types = ("Keypoint",)
     carries = Carries(
+        fractions="unusual",
         rectangle="Rectangle",
         polygon="Polygon",
         keypoints="Keypoints",

@@ -84,6 +84,7 @@ class PascalVoc(Format):
     project_types = ("ObjectDetection",)
     record_paths = ("/annotation/object",)
     carries = Carries(
+        fractions="unusual",
         rectangle="Rectangle",
         polygon="Polygon",
         bitmask="Polygon",

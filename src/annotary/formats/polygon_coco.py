@@ -30,6 +30,7 @@ class PolygonCoco(Format):
     read_by = "coco"
     project_types = ("ObjectDetection",)
     carries = Carries(
+        fractions="unusual",
         rectangle="Polygon",
         polygon="Polygon",
         bitmask="Polygon",

@@ -66,6 +66,7 @@ class Vott(Format):
     project_types = ("ObjectDetection",)
     record_paths = ("/assets/*/regions/*", "/regions/*")
     carries = Carries(
+        fractions="unusual",
         rectangle="Rectangle",
         polygon="Polygon",
         bitmask="Polygon",

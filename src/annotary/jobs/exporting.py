@@ -96,12 +96,9 @@ def export_message(manifest: ExportManifest) -> str:
     objects = sum(part.objects for part in manifest.parts)
     images = sum(part.images for part in manifest.parts)
     text = f"Operation finished. {objects} objects on {images} images written."
-    if manifest.normalized and manifest.format in _OFF_SPEC:
+    if manifest.normalized and formats.get(manifest.format).carries.fractions == "unusual":
         text += " Coordinates are fractions, which readers of this format do not expect."
     return " ".join([text, *(loss.text for loss in manifest.losses)])
-
-
-_OFF_SPEC = {"coco", "polygon_coco", "keypoints_coco", "pascal_voc", "createml", "vott"}
 
 
 class StoreOrigin:

@@ -137,7 +137,7 @@ class _Export:
             for batch in self.origin.scan(images):
                 seen[reduce(batch).image] = True
             self._count_empty(seen)
-        self._count_edges()
+        self._count_classes()
         self._count_renamed()
         if self.options.images != "none":
             for image in range(len(self.names)):
@@ -164,7 +164,7 @@ class _Export:
         self.layout.finish(data, out)
         for part in parts:
             self._count_empty(part.seen)
-        self._count_edges()
+        self._count_classes()
         self._count_renamed()
         written = self._write_images(data, parts, out) if self.options.images != "none" else []
         carries = self.format.carries
@@ -220,9 +220,12 @@ class _Export:
         if not self.format.carries.empty_images:
             self.losses.add("empty-images", int((~seen).sum()))
 
-    def _count_edges(self) -> None:
-        """Skeletons belong to classes, not to rows: a format without keypoints loses those."""
+    def _count_classes(self) -> None:
+        """What belongs to classes and not to rows: names, and the edges of skeletons."""
         carries = self.format.carries
+        if carries.tags == "none":
+            self.losses.add("class-names", len(self.classes))
+        # a format without keypoints loses those, and so says all
         if carries.keypoints == "Keypoints" and not carries.edges:
             self.losses.add("edges", sum(len(entry.edges) for entry in self.classes))
 

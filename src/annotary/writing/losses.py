@@ -16,6 +16,7 @@ TEXTS = {
     "attribute-types": "{count} attribute values may come back as another type of value.",
     "properties": "{count} properties were left out ({what}).",
     "frames": "{count} frame numbers were left out.",
+    "class-names": "{count} class names were left out: the format has no place for them.",
     "edges": "{count} edges of skeletons were left out.",
     "empty-images": "{count} images without annotations could not be listed.",
     "unknown-size": "{count} annotations were left out: the size of their image is not known.",

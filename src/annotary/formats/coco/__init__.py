@@ -80,6 +80,7 @@ class Coco(Format):
     project_types = ("ObjectDetection",)
     record_paths = ("/annotations/*",)
     carries = Carries(
+        fractions="unusual",
         rectangle="Rectangle",
         polygon="Rectangle",
         bitmask="Rectangle",
