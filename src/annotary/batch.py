@@ -39,6 +39,41 @@ class Extra(msgspec.Struct, omit_defaults=True):
     chunk: str | None = None
 
 
+_encode = msgspec.msgpack.Encoder().encode
+_INTEGERS = range(-(2**63), 2**63)
+
+
+def encode_extra(extra: Extra) -> bytes:
+    """As bytes (msgpack); whole numbers beyond 64 bits, which those cannot hold, as text."""
+    try:
+        return _encode(extra)
+    except OverflowError:
+        sound = msgspec.structs.replace(
+            extra,
+            attributes=_sound(extra.attributes),
+            properties=_sound(extra.properties),
+        )
+        return _encode(sound)
+
+
+def _sound(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sound(held) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sound(held) for held in value]
+    if isinstance(value, int) and value not in _INTEGERS:
+        return digits(value)
+    return value
+
+
+def digits(value: int) -> str:
+    """A whole number as text, in hexadecimal where it is longer than Python writes out."""
+    try:
+        return str(value)
+    except ValueError:
+        return hex(value)
+
+
 class AnnotationBatch:
     """Columns of annotations; see the attributes.
 

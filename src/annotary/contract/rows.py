@@ -30,6 +30,8 @@ from annotary.geometry.rle import Rle
 from annotary.problems import NOWHERE, Location, Problem
 
 _ELSEWHERE = -(2**63)
+MAX_SIDE = 2**31
+"""Images have fewer pixels than this on a side, and videos fewer frames."""
 
 
 class Shape(NamedTuple):
@@ -103,7 +105,9 @@ class RowSink:
         if number is None:
             number = self._images[name] = len(self.image_names)
             self.image_names.append(name)
-            size = (width, height)
+            # a side that no image has says nothing
+            known = 0 <= width < MAX_SIDE and 0 <= height < MAX_SIDE
+            size = (width, height) if known else (0, 0)
             # a million images have some hundred sizes
             self.image_sizes.append(self._sizes.setdefault(size, size))
             if isinstance(at, int):

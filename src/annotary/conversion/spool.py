@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from annotary.batch import AnnotationBatch, Extra
+from annotary.batch import AnnotationBatch, Extra, encode_extra
 from annotary.geometry.arrays import take_rows
 
 _Order = np.ndarray[Any, np.dtype[np.int64]]
@@ -34,7 +34,6 @@ class Spool:
         self._records = 0
         self._rows = 0
         self._extra_at: dict[int, tuple[int, int]] = {}
-        self._encode = msgspec.msgpack.Encoder().encode
         self.count = 0
 
     def add(self, batch: AnnotationBatch) -> None:
@@ -51,7 +50,7 @@ class Spool:
         self._start.append(batch.start[:-1] + self._values)
         self._values += int(batch.start[-1])
         for row, extra in batch.extras.items():
-            data = self._encode(extra)
+            data = encode_extra(extra)
             self._extra_at[self._rows + row] = (self._extras.tell(), len(data))
             self._extras.write(data)
         self._rows += len(batch)

@@ -350,7 +350,7 @@ class _Part:
                 raise RefusedError(
                     "wrong-type", key=key, detail=f"it is {value!r}", expected="a whole number"
                 )
-            setattr(extra, key, value)
+            setattr(extra, key, value if value is None else doc.frame(value, key))
         if self.kind == "Bitmask3d":
             try:
                 extra.aggregation = msgspec.convert(record.get("aggregation"), Aggregation)

@@ -153,8 +153,11 @@ class _Reader:
                     continue
                 base = pointer("projects", project, "labels", index, "annotations")
                 before = self.count
-                for frame, inner, path in _frames(annotations, base):
-                    self._label(frame, inner, path)
+                try:
+                    for frame, inner, path in _frames(annotations, base):
+                        self._label(frame, inner, path)
+                except RefusedError as refused:
+                    self.rows.reject(refused.code, self.at, **refused.values)
                 used += self.count > before
         self.several += used > 1
 
@@ -262,8 +265,8 @@ def _frames(
     frames = annotations.get("frames")
     yield None, annotations, base
     for number, held in frames.items() if isinstance(frames, dict) else ():
-        if isinstance(held, dict) and str(number).isdigit():
-            yield int(number) - 1, held, base + pointer("frames", number)
+        if isinstance(held, dict):
+            yield doc.frame(number, "frames", base=1), held, base + pointer("frames", number)
 
 
 def _answer(record: dict[str, Any]) -> Any:

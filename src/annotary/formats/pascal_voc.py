@@ -284,11 +284,15 @@ def _attributes(element: Element, attributes: dict[str, Any]) -> None:
 
 def _ring(record: Record, polygon: Element) -> list[float] | None:
     """The points x1, y1, x2, y2 ... of a polygon, by number."""
+    # by name, and looked up once: a search for each would cost the square of their number
+    children: dict[str, Element] = {}
+    for child in polygon:
+        children.setdefault(child.tag, child)
     ring: list[float] = []
     count = sum(1 for child in polygon if child.tag.startswith("x"))
     for i in range(1, max(count, len(polygon) - count) + 1):
         for axis in "xy":
-            number = record.child_number(polygon, f"{axis}{i}")
+            number = record.number_in(polygon, f"{axis}{i}", children.get(f"{axis}{i}"))
             if number is None:
                 return None
             ring.append(number)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from annotary import ids
 from annotary.batch import AnnotationBatch, Extra
+from annotary.batch import encode_extra as _encode
 from annotary.geometry.arrays import Ints
 from annotary.store import past
 from annotary.store.assetids import AssetIds
@@ -24,7 +25,6 @@ from annotary.store.projects import ProjectKey
 from annotary.store.states import NOW, State
 
 _extra = msgspec.msgpack.Decoder(Extra)
-_encode = msgspec.msgpack.Encoder().encode
 _MERGE_ROWS = 2_000_000
 _MERGED_AT_ONCE = 100_000
 

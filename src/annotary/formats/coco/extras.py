@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,13 +59,19 @@ def _other_areas(records: Sequence[Annotation], areas: Floats) -> list[int]:
     stated = [record.area for record in records]
     try:
         numbers = np.array(stated, np.float64)
-    except (TypeError, ValueError):
-        numbers = np.array(
-            [one if isinstance(one, int | float) else np.nan for one in stated], np.float64
-        )
+    except (TypeError, ValueError, OverflowError):
+        numbers = np.array([_float(one) for one in stated], np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         other = np.abs(numbers - areas) > AREA_TOLERANCE * np.maximum(numbers, areas)
         return np.flatnonzero(other & (numbers > 0)).tolist()
+
+
+def _float(value: Any) -> float:
+    """A number, NaN for what is none or beyond all floats."""
+    try:
+        return float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return math.nan
 
 
 def _attributes(
@@ -82,7 +89,9 @@ def _attributes(
         elif isinstance(value, list):
             found[name] = [_text(one) for one in value]
         elif value is not None:
-            plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+            plain = isinstance(value, str | float) or (
+                type(value) is int and abs(value) < 2**53  # beyond, no number: an id
+            )
             found[name] = value if plain else _text(value)
     if found:
         attributes[i] = found

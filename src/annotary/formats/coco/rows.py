@@ -15,6 +15,7 @@ from annotary.formats.coco.ids_seen import IdSet
 from annotary.formats.coco.lists import Categories, Images
 from annotary.formats.coco.parts import Parts, RefusedError
 from annotary.formats.coco.records import BODY_NAMES, BODY_PARTS, Annotation, CocoText
+from annotary.formats.kit import json as doc
 from annotary.problems import Location
 from annotary.processes.without_gc import no_collection
 from annotary.syntax.json.text import Chunk, Fault, Member, OpenStruct
@@ -154,16 +155,20 @@ class Rows:
             if not body or len(body) != 51:
                 continue
             whole = list(body)
-            for field, count in zip(fields, BODY_PARTS.values(), strict=True):
+            for field, (name, count) in zip(fields, BODY_PARTS.items(), strict=True):
                 points = getattr(record, field or "")
                 if points is UNSET or not isinstance(points, list) or len(points) != 3 * count:
                     points = [0.0] * (3 * count)
-                whole += [float(value) for value in points]
+                try:
+                    whole += [doc.number(value, name) for value in points]
+                except doc.RefusedError as refused:
+                    parts.refused[i] = RefusedError(refused.code, **refused.values)
+                    break
             record.keypoints = whole
             tag = int(parts.tags[i])
             names = self._categories.skeletons.get(tag)
             if names is not None and len(names) == 17:
-                name = self._rows.tag_names[tag]
-                edges = self._rows.skeletons[name][1]
+                title = self._rows.tag_names[tag]
+                edges = self._rows.skeletons[title][1]
                 self._categories.skeletons[tag] = [*names, *BODY_NAMES]
-                self._rows.skeletons[name] = ([*names, *BODY_NAMES], edges)
+                self._rows.skeletons[title] = ([*names, *BODY_NAMES], edges)

@@ -239,7 +239,8 @@ def _skeleton(shape: Shape) -> None:
             drawn.setdefault(child.get("label", ""), child)
     order = shape.labels.parts.get(shape.label) or list(drawn)
     rows = shape.record.rows
-    strange = [name for name in drawn if name not in order]
+    known = frozenset(order)
+    strange = [name for name in drawn if name not in known]
     if strange:
         rows.reject(
             "unknown-category",

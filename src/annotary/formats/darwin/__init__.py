@@ -202,7 +202,7 @@ class _Reader:
                 whole = {**shared, **doc.mapping(frame, f"frames.{number}")}
                 if not number.isdigit():
                     raise RefusedError("not-a-number", value=number, key="frames")
-                self._annotation(index, whole, int(number))
+                self._annotation(index, whole, doc.frame(number, f"frames.{number}"))
             except RefusedError as refused:
                 self.rows.reject(refused.code, index, **refused.values)
             except UnsupportedError as skipped:

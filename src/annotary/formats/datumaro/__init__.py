@@ -201,7 +201,7 @@ class _Reader:
                 shape = self._shape(at, doc.mapping(record, "The annotation"))
                 if isinstance(media.get("frame_index"), int):
                     shape.extra = shape.extra or Extra()
-                    shape.extra.frame = media["frame_index"]
+                    shape.extra.frame = doc.frame(media["frame_index"], "frame_index")
                 if shape.group and shape.kind in (POLYGON, KEYPOINTS, RECTANGLE):
                     groups.setdefault((shape.group, shape.label), []).append(shape)
                 else:
@@ -329,7 +329,7 @@ class _Reader:
     def _mask(self, shape: _Shape, held: dict[str, Any]) -> None:
         size = doc.numbers(doc.need(held, "size", "mask", "rle.size"), "rle.size", 2)
         counts = doc.need(held, "counts", "mask", "rle.counts")
-        height, width = int(size[0]), int(size[1])
+        height, width = (doc.whole(side, "rle.size") for side in size)
         try:
             if isinstance(counts, list):
                 mask = rle.from_runs(counts, height, width)
@@ -337,7 +337,7 @@ class _Reader:
                 mask = rle.Rle(height, width, doc.text(counts, "rle.counts").encode("ascii"))
                 if reason := rle.check(mask):
                     raise ValueError(reason)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise RefusedError(
                 "wrong-type", key="rle.counts", detail=str(error),
                 expected="run lengths that cover the size's height times width",

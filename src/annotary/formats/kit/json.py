@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from annotary.batch import digits
 from annotary.contract.rows import RowSink
 from annotary.problems import NOWHERE, Location, Problem
 from annotary.syntax.json.text import Fault, JsonSyntaxError, JsonText, Member, Span, pointer
@@ -60,6 +61,22 @@ def number(value: Any, key: str) -> float:
         except OverflowError:
             return math.inf if value > 0 else -math.inf
     raise RefusedError("not-a-number", value=value, key=key)
+
+
+def whole(value: Any, key: str) -> int:
+    """A number of pixels or the like as an int: whole, and neither below 0 nor beyond 2**31."""
+    found = number(value, key)
+    if not 0 <= found < 2**31 or not found.is_integer():
+        raise RefusedError(
+            "wrong-type", key=key, detail=f"it has {found}", expected="whole numbers of pixels"
+        )
+    return int(found)
+
+
+def frame(value: Any, key: str, base: int = 0) -> int:
+    """A frame's number from 0, of one that counts from ``base``; text of digits is read, too."""
+    found = whole(float(value) if isinstance(value, str) and value.isdigit() else value, key)
+    return max(found - base, 0)
 
 
 def text(value: Any, key: str) -> str:
@@ -175,7 +192,8 @@ def attribute(value: Any) -> str | float | list[str]:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return number(value, "attribute")
+        found = number(value, "attribute")
+        return found if math.isfinite(found) or isinstance(value, float) else digits(value)
     if isinstance(value, list):
         return [item if isinstance(item, str) else _word(item) for item in value]
     return value if isinstance(value, str) else _word(value)

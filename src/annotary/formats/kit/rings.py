@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from annotary.batch import KEYPOINTS, POLYGON, RECTANGLE, AnnotationBatch, Extra
-from annotary.geometry.arrays import circle, rotate
+from annotary.geometry.arrays import Floats, circle, extents, rotate
 
 Ring = list[float]
 
@@ -98,10 +98,8 @@ def even_odd(rings: Sequence[Ring]) -> tuple[list[Ring], list[Ring]]:
     """Outlines and holes of rings that are filled by the even-odd rule."""
     outer: list[Ring] = []
     holes: list[Ring] = []
-    for i, ring in enumerate(rings):
-        depth = sum(
-            _within(ring, other) for j, other in enumerate(rings) if j != i and len(other) >= 6
-        )
+    for i, (ring, near) in enumerate(zip(rings, _neighbours(rings, rings), strict=True)):
+        depth = sum(_within(ring, rings[j]) for j in near if j != i and len(rings[j]) >= 6)
         (holes if depth % 2 else outer).append(ring)
     return outer, holes
 
@@ -109,13 +107,30 @@ def even_odd(rings: Sequence[Ring]) -> tuple[list[Ring], list[Ring]]:
 def nested(rings: Sequence[Ring], holes: Sequence[Ring]) -> list[tuple[Ring, list[Ring]]]:
     """Each outline with the holes that lie in it; a hole in none goes to the first."""
     found: list[tuple[Ring, list[Ring]]] = [(ring, []) for ring in rings]
-    for hole in holes:
-        home = next((inner for ring, inner in found if _within(hole, ring)), None)
+    for hole, near in zip(holes, _neighbours(holes, rings), strict=True):
+        home = next((found[j][1] for j in near if _within(hole, rings[j])), None)
         if home is None:
             home = found[0][1] if found else None
         if home is not None:
             home.append(hole)
     return found
+
+
+def _neighbours(rings: Sequence[Ring], others: Sequence[Ring]) -> Iterator[list[int]]:
+    """For each ring the numbers of the others that it may lie in: those whose boxes it meets."""
+    boxes, other = _boxes(rings), _boxes(others)
+    for x0, y0, x1, y1 in boxes:
+        meets = (
+            (other[:, 0] <= x1) & (other[:, 1] <= y1) & (other[:, 2] >= x0) & (other[:, 3] >= y0)
+        )
+        yield np.flatnonzero(meets).tolist()
+
+
+def _boxes(rings: Sequence[Ring]) -> Floats:
+    """The extents [n, 4] of flat rings, NaN, which meets nothing, for an empty one."""
+    start = np.concatenate([[0], np.cumsum([len(ring) for ring in rings])]).astype(np.int64)
+    flat = np.fromiter((value for ring in rings for value in ring), np.float64, int(start[-1]))
+    return extents(flat, start)
 
 
 def _within(ring: Ring, other: Ring) -> bool:

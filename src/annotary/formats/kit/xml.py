@@ -91,7 +91,7 @@ def value(element: Element) -> Any:
 class Record:
     """A record's element, and how to tell what is wrong with it."""
 
-    __slots__ = ("at", "element", "number", "rows", "top", "xml")
+    __slots__ = ("element", "number", "order", "rows", "top", "xml")
 
     def __init__(
         self,
@@ -107,7 +107,14 @@ class Record:
         self.number = number
         self.top = top
         self.element = top if element is None else element
-        self.at = xml.at(number, top, self.element) if order is None else xml.nth(number, order)
+        self.order = order
+
+    @property
+    def at(self) -> int:
+        """Where the record stands; an element that was not counted is looked for only now."""
+        if self.order is None:
+            return self.xml.at(self.number, self.top, self.element)
+        return self.xml.nth(self.number, self.order)
 
     def place(self, element: Element) -> int:
         """Where an element of the record stands."""
@@ -120,7 +127,10 @@ class Record:
 
     def child_number(self, parent: Element, name: str) -> float | None:
         """The number in the child ``name``; None: there is none, and the record is rejected."""
-        element = parent.find(name)
+        return self.number_in(parent, name, parent.find(name))
+
+    def number_in(self, parent: Element, name: str, element: Element | None) -> float | None:
+        """The number in a child that was found already, or not."""
         if element is None:
             self.missing(f"<{name}>", f"<{parent.tag}>", parent)
             return None

@@ -316,7 +316,7 @@ class TaskReader:
     def _video(self, found: _Region, frames: list[Any], extra: Extra | None) -> None:
         for frame in frames:
             place = ls.box(found.shape or {}, doc.mapping(frame, "value.sequence"))
-            number = int(doc.number(frame.get("frame"), "value.sequence.frame")) - 1
+            number = doc.frame(frame.get("frame"), "value.sequence.frame", base=1)
             for label in found.labels:
                 own = msgspec.structs.replace(extra or Extra(), frame=number)
                 self._shape(found, label, place, own)
