@@ -30,7 +30,7 @@ LAYERS = [
     # rows in bulk; files whose every fault has a place
     {"batch", "syntax"},
     # what the author of a format reads
-    {"contract"},
+    {"contract", "query"},
     # neighbours that never import each other
     {"formats", "store"},
     # the way in, the way out

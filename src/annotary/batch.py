@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from annotary.geometry.arrays import Floats, Ints, spread, take_rows
+from annotary.geometry.arrays import Floats, Ints, extents, spread, take_rows
 from annotary.geometry.rle import Rle
 from annotary.model import Aggregation
 
@@ -147,6 +147,30 @@ class AnnotationBatch:
             return np.zeros(1, np.int64)
         first = np.flatnonzero(np.diff(self.record)) + 1
         return np.concatenate([[0], first, [n]]).astype(np.int64)
+
+    def extents(self, objects: Ints) -> Floats:
+        """The extent [n, 4] (xmin, ymin, xmax, ymax) of each object; NaN where it has none.
+
+        ``objects`` [n + 1] is where each begins in the rows. Keypoints that are not labelled
+        (visibility 0) have no place.
+        """
+        if not len(self):
+            return np.zeros((0, 4))
+        out = np.full((len(self), 4), np.nan)
+        areas = np.flatnonzero(self.kind != KEYPOINTS)
+        if len(areas):
+            part = self.take(areas)
+            out[areas] = extents(part.coords, part.start)
+        for row in np.flatnonzero(self.kind == KEYPOINTS).tolist():
+            points = self.values(row).reshape(-1, 3)
+            seen = points[points[:, 2] > 0, :2]
+            if len(seen):
+                out[row] = (*seen.min(axis=0), *seen.max(axis=0))
+        # fmin and fmax pass over rows without an extent
+        low = np.fmin.reduceat(out[:, :2], objects[:-1])
+        high = np.fmax.reduceat(out[:, 2:], objects[:-1])
+        found: Floats = np.concatenate([low, high], axis=1)
+        return found
 
     def values(self, row: int) -> Floats:
         """The values of one row."""

@@ -234,6 +234,13 @@ class DeleteManyResponse(Wire):
     missing: list[str]
 
 
+class UpdateManyResponse(Wire):
+    """How many annotations were changed, and which of the given ids were not found."""
+
+    updated: int
+    missing: list[str]
+
+
 class PaginationResponse(Wire, Generic[T], kw_only=True, dict=True):
     """One page of a list, with opaque cursors to its neighbours.
 
@@ -840,6 +847,8 @@ class ExportOptions(Wire, forbid_unknown_fields=True):
     extra: dict[str, Any] = {}
     images: ImagesMode = "none"
     layout: str = ""
+    where: str | None = None
+    """Only what a query means; see docs/queries.md."""
 
 
 class ExportRequest(Wire, forbid_unknown_fields=True):

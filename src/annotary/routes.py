@@ -62,6 +62,8 @@ class ListAnnotations(Paged):
     at: str | None = None
     asset_id: list[str] = []
     include_attributes: bool = False
+    where: str | None = None
+    """A query; see docs/queries.md."""
 
 
 class CreateAnnotation(InProject):
@@ -92,8 +94,27 @@ class IdList(Wire):
     ids: list[str]
 
 
+class AnnotationChoice(Wire, forbid_unknown_fields=True):
+    """The annotations to act on: by their ids, or those that a query means."""
+
+    ids: list[str] = []
+    where: str | None = None
+
+
 class DeleteAnnotations(InProject):
-    body: IdList
+    body: AnnotationChoice
+
+
+class ManyChanges(AnnotationChoice, forbid_unknown_fields=True):
+    """What to change of many annotations; fields that are not given stay as they are."""
+
+    tag: str | msgspec.UnsetType = msgspec.UNSET
+    attributes: list[model.AttributeInput] | msgspec.UnsetType = msgspec.UNSET
+    properties: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class UpdateAnnotations(InProject):
+    body: ManyChanges
 
 
 class ListObjects(Paged):
@@ -110,6 +131,8 @@ class ListAssets(Paged):
     metadata_query: str | None = None
     status: str | None = None
     filter: str | None = None
+    where: str | None = None
+    """A query about images; see docs/queries.md."""
 
 
 class AssetRef(InProject):
@@ -444,6 +467,15 @@ ROUTES: dict[str, Route] = {
             _P + "/annotations:batch",
             CreateAnnotations,
             list[model.Annotation],
+            "editor",
+            True,
+        ),
+        Route(
+            "annotations.update_many",
+            "POST",
+            _P + "/annotations:update",
+            UpdateAnnotations,
+            model.UpdateManyResponse,
             "editor",
             True,
         ),

@@ -32,11 +32,13 @@ class Annotations:
         pagination: Mapping[str, Any] | None = None,
         filters: Mapping[str, Any] | None = None,
         include_attributes: bool = False,
+        where: str | None = None,
     ) -> model.PaginationResponse[model.Annotation]:
         """A page of annotations, which iterates over all later pages too.
 
         ``asset``: an asset, its id or its file name. ``pagination``: ``limit`` (100, at most
-        1,000) and ``page``, a cursor of an earlier answer. ``filters``: ``asset_ids``.
+        1,000) and ``page``, a cursor of an earlier answer. ``filters``: ``asset_ids``. ``where``:
+        only those that a query means, such as ``tag = cat and width < 10px``.
         """
         wanted = _known(filters, {"asset_ids"}, "filters").get("asset_ids") or []
         assets = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -51,6 +53,7 @@ class Annotations:
                 page=page,
                 asset_id=assets,
                 include_attributes=include_attributes,
+                where=where,
             )
             found: model.PaginationResponse[model.Annotation] = self._transport.call(
                 "annotations.list", request
@@ -113,13 +116,38 @@ class Annotations:
         found: model.DeleteResponse = self._transport.call("annotations.delete", request)
         return found
 
-    def delete_many(self, annotation_ids: Sequence[str]) -> model.DeleteManyResponse:
-        """Delete annotations for good, at once; the answer names the ids that were not there."""
+    def delete_many(
+        self, annotation_ids: Sequence[str] = (), *, where: str | None = None
+    ) -> model.DeleteManyResponse:
+        """Delete annotations at once, by their ids or those that a query means.
+
+        The answer names the ids that were not there.
+        """
         given = [annotation_ids] if isinstance(annotation_ids, str) else list(annotation_ids)
         request = routes.DeleteAnnotations(
-            project_id=self._project_id, body=routes.IdList(ids=given)
+            project_id=self._project_id, body=routes.AnnotationChoice(ids=given, where=where)
         )
         found: model.DeleteManyResponse = self._transport.call("annotations.delete_many", request)
+        return found
+
+    def update_many(
+        self,
+        changes: Mapping[str, Any],
+        annotation_ids: Sequence[str] = (),
+        *,
+        where: str | None = None,
+    ) -> model.UpdateManyResponse:
+        """Change many annotations as one change, by their ids or those that a query means::
+
+            project.annotations.update_many({"tag": "cat"}, where="tag = kitty")
+
+        ``changes``: ``tag``, ``attributes``, ``properties``. The answer names the ids that were
+        not there.
+        """
+        given = [annotation_ids] if isinstance(annotation_ids, str) else list(annotation_ids)
+        new = convert({**changes, "ids": given, "where": where}, routes.ManyChanges, "changes")
+        request = routes.UpdateAnnotations(project_id=self._project_id, body=new)
+        found: model.UpdateManyResponse = self._transport.call("annotations.update_many", request)
         return found
 
     # --- exports ------------------------------------------------------------------------------

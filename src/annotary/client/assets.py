@@ -33,10 +33,12 @@ class Assets:
         self,
         pagination: Mapping[str, Any] | None = None,
         filters: Mapping[str, Any] | None = None,
+        where: str | None = None,
     ) -> model.PaginationResponse[model.Asset]:
         """A page of assets, which iterates over all later pages too.
 
-        ``filters``: ``filename`` (any part of it), ``status``, ``groups``.
+        ``filters``: ``filename`` (any part of it), ``status``, ``groups``. ``where``: only those
+        that a query about images means, such as ``file ~ "night/*" and annotations = 0``.
         """
         paging = dict(pagination or {})
         chosen = dict(filters or {})
@@ -54,6 +56,7 @@ class Assets:
                 limit=page_limit(paging),
                 page=page,
                 group=[groups] if isinstance(groups, str) else [*groups],
+                where=where,
                 **chosen,
             )
             found: model.PaginationResponse[model.Asset] = self._transport.call(

@@ -20,6 +20,8 @@ from annotary.errors import ValidationError
 from annotary.matching import Candidate, Match
 from annotary.model import ExportManifest, ExportOptions, FileReport, ImageMatch, OnError, Skeleton
 from annotary.problems import Problem
+from annotary.query import language
+from annotary.query.selection import Selected
 from annotary.reading.file import FileReading
 from annotary.reading.inputs import Inputs
 from annotary.reading.log import ProblemLog
@@ -159,7 +161,10 @@ class Conversion:
         progress: Callable[[int], None] | None = None,
     ) -> ExportManifest:
         """Write everything in another format; see ``annotary.writing.exporting.export``."""
-        return export(self.origin(), format_, options, out, progress)
+        origin = self.origin()
+        if options.where is not None:
+            origin = Selected(origin, language.parse(options.where))
+        return export(origin, format_, options, out, progress)
 
     def origin(self) -> Origin:
         """What was read, as exports and differences see it."""

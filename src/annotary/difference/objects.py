@@ -18,7 +18,7 @@ from annotary.batch import (
     AnnotationBatch,
 )
 from annotary.difference.content import Words, contents
-from annotary.geometry.arrays import Floats, Ints, extents
+from annotary.geometry.arrays import Ints
 
 _FAMILY = {
     RECTANGLE: 0,
@@ -73,7 +73,7 @@ class Objects:
         self.image = batch.image[first]
         self.tag = tags[batch.tag[first]] if len(batch) else np.zeros(0, np.int32)
         self.family = _families(batch, self.begin)
-        self.extent = _extents(batch, self.begin)
+        self.extent = batch.extents(self.begin)
         self.content = contents(batch, self.begin, tag_names)
         self.shape = _shapes(batch, self.begin)
         self.key = np.zeros(len(first), np.uint64) if key is None else key
@@ -90,26 +90,6 @@ def _families(batch: AnnotationBatch, begin: Ints) -> NDArray[np.uint8]:
     """An object of points and an outline is compared by its outline."""
     rows = _FAMILIES[batch.kind]
     return np.minimum.reduceat(rows, begin[:-1]) if len(rows) else rows
-
-
-def _extents(batch: AnnotationBatch, begin: Ints) -> Floats:
-    if not len(batch):
-        return np.zeros((0, 4))
-    out = np.full((len(batch), 4), np.nan)
-    areas = np.flatnonzero(_FAMILIES[batch.kind] == AREA)
-    if len(areas):
-        part = batch.take(areas)
-        out[areas] = extents(part.coords, part.start)
-    for row in np.flatnonzero(batch.kind == KEYPOINTS).tolist():
-        points = batch.values(row).reshape(-1, 3)
-        seen = points[points[:, 2] > 0, :2]
-        if len(seen):
-            out[row] = (*seen.min(axis=0), *seen.max(axis=0))
-    # fmin and fmax pass over rows without an extent
-    low = np.fmin.reduceat(out[:, :2], begin[:-1])
-    high = np.fmax.reduceat(out[:, 2:], begin[:-1])
-    found: Floats = np.concatenate([low, high], axis=1)
-    return found
 
 
 def _shapes(batch: AnnotationBatch, begin: Ints) -> Words:

@@ -14,8 +14,11 @@ from annotary.batch import AnnotationBatch
 from annotary.errors import told
 from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest
+from annotary.query import language
+from annotary.query.selection import Selected
 from annotary.store import Store, assets, operations, tags
 from annotary.store import annotations as stored
+from annotary.store.asked import StoredFacts
 from annotary.store.blobs import export_images_key, export_key
 from annotary.store.database import Database
 from annotary.store.operations import OperationRow
@@ -52,7 +55,8 @@ class ExportRun:
                 )
             with self._store.read() as db:
                 project = operations.project_of(db, self._operation)
-                origin = StoreOrigin(self._store, db, at(db, project, body.snapshot))
+                whole = StoreOrigin(self._store, db, at(db, project, body.snapshot))
+                origin = whole.selected(body.options.where)
                 job.total = origin.count
                 with ExitStack() as stack:
                     blobs = self._store.blobs
@@ -62,7 +66,11 @@ class ExportRun:
                         elsewhere = stack.enter_context(blobs.create(export_images_key(id_)))
                     out = stack.enter_context(ZipOutput(stream, project.hex, elsewhere))
                     manifest = exporting.export(
-                        origin, formats.get(body.format), body.options, out, job.advance
+                        origin,
+                        formats.get(body.format),
+                        body.options,
+                        out,
+                        job.advance,
                     )
             manifest.snapshot = body.snapshot
             with self._store.write() as db:
@@ -108,6 +116,7 @@ class StoreOrigin:
         self._store = store
         self._db = db
         self.project = project.hex
+        self._project = project
         self._state = project.state
         listing = assets.listing(db, project)
         self._numbers = [each[0] for each in listing]
@@ -124,6 +133,16 @@ class StoreOrigin:
             for tag in found
         ]
         self.count = sum(tag.annotations for tag in found)
+
+    def selected(self, where: str | None) -> StoreOrigin | Selected:
+        """What a query means, or everything."""
+        if where is None:
+            return self
+        return Selected(self, language.parse(where), self._facts)
+
+    def _facts(self, batch: AnnotationBatch, images: Sequence[int]) -> StoredFacts:
+        numbers = [self._numbers[i] for i in images]
+        return StoredFacts(self._db, self._project, batch, numbers)
 
     def scan(self, images: Sequence[int]) -> Iterator[AnnotationBatch]:
         """Annotations of the images, in their order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,19 +11,21 @@ import numpy as np
 
 from annotary import ids, routes
 from annotary.batch import KIND_NAMES, AnnotationBatch, Extra
-from annotary.errors import NotFoundError, ValidationError
+from annotary.errors import BadRequestError, NotFoundError, ValidationError
 from annotary.model import (
     Annotation,
     DeleteManyResponse,
     DeleteResponse,
     NewAnnotation,
     PaginationResponse,
+    UpdateManyResponse,
 )
 from annotary.processes.without_gc import no_collection
+from annotary.query import language
 from annotary.service import bounds
-from annotary.service.noun import ServicePart, Walk
+from annotary.service.noun import MAX_LIMIT, ServicePart, Walk, selected
 from annotary.store import annotations as stored
-from annotary.store import assets, edits, operations, tags
+from annotary.store import asked, assets, edits, operations, tags
 from annotary.store.annotations import AnnotationRow
 from annotary.store.attributes import public_values, values_by_name
 from annotary.store.changes import Change
@@ -48,7 +51,7 @@ class AnnotationService(ServicePart):
             numbers = None
             if request.asset_id:
                 numbers = [self.asset(db, project, each).no for each in request.asset_id]
-            found = stored.page(db, project, assets=numbers, **walk.ask())
+            found = self._page(db, project, numbers, request.where, **walk.ask())
             known = {tag.no: tag for tag in tags.all_of(db, project)}
         shown, next_page, prev_page = walk.show(found)
         return PaginationResponse(
@@ -129,13 +132,7 @@ class AnnotationService(ServicePart):
 
         The deletion is an operation: after a crash it says whether it was done.
         """
-        wanted: dict[bytes, str] = {}
-        missing: list[str] = []
-        for text in request.body.ids:
-            try:
-                wanted[ids.parse("annot", text)] = text
-            except NotFoundError:
-                missing.append(text)
+        wanted, missing = self._chosen(request.project_id, request.body)
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             operation = operations.create(db, project, operations.DELETE, self.store.owner)
@@ -155,7 +152,83 @@ class AnnotationService(ServicePart):
         missing += [wanted[each] for each in unknown]
         return DeleteManyResponse(deleted=removed, missing=missing)
 
+    def update_many(self, request: routes.UpdateAnnotations) -> UpdateManyResponse:
+        """Change annotations, all at once, as one change; ids that are not there are answered."""
+        new = request.body
+        wanted, missing = self._chosen(request.project_id, new)
+        with self.store.write() as db:
+            project = self.project(db, request.project_id)
+            found = stored.find_many(db, project, list(wanted))
+            with self.change(db, project, "update") as change:
+                named = change.ensure_tags([] if new.tag is _UNSET else [new.tag])
+                known = {tag.no: tag for tag in named.values()}
+                for each in found:
+                    tag = known[each.tag] if new.tag is _UNSET else named[new.tag]
+                    extra = each.extra or Extra()
+                    if new.attributes is not _UNSET:
+                        extra.attributes = values_by_name(tag, new.attributes)
+                    if new.properties is not _UNSET:
+                        extra.properties = new.properties
+                    edits.update(
+                        change,
+                        each,
+                        tag=tag.no,
+                        geometry=each.geometry,
+                        hole=each.hole,
+                        group=each.group,
+                        extra=extra,
+                    )
+        there = {each.id for each in found}
+        missing += [text for id_, text in wanted.items() if id_ not in there]
+        return UpdateManyResponse(updated=len(found), missing=missing)
+
     # --- inside -----------------------------------------------------------------------------
+
+    def _chosen(
+        self, project_id: str, choice: routes.AnnotationChoice
+    ) -> tuple[dict[bytes, str], list[str]]:
+        """The annotations to act on, as ids and as texts, and the texts that are no ids."""
+        if choice.where is not None and choice.ids:
+            raise BadRequestError("ids and where are two choices.", hint="Give one of them.")
+        wanted: dict[bytes, str] = {}
+        missing: list[str] = []
+        for text in choice.ids:
+            try:
+                wanted[ids.parse("annot", text)] = text
+            except NotFoundError:
+                missing.append(text)
+        if choice.where is None:
+            return wanted, missing
+        # before the write begins: others may write while all is looked at
+        with self.store.read() as db:
+            project = self.project(db, project_id)
+            after = b""
+            while True:
+                page = {"limit": MAX_LIMIT, "direction": "n", "after": after}
+                found = self._page(db, project, None, choice.where, **page)
+                wanted.update((each.id, ids.show("annot", each.id)) for each in found)
+                if len(found) < MAX_LIMIT:
+                    return wanted, missing
+                after = found[-1].id
+
+    def _page(
+        self,
+        db: Database,
+        project: ProjectKey,
+        numbers: Sequence[int] | None,
+        where: str | None,
+        **page: Any,
+    ) -> Sequence[AnnotationRow]:
+        """A page of all annotations, or of those that a query means."""
+        if where is None:
+            return stored.page(db, project, assets=numbers, **page)
+        query = language.parse(where)
+        narrowed = asked.narrowed(db, project, query)
+        return selected(
+            partial(stored.page, db, project, assets=numbers, narrowed=narrowed),
+            lambda part: asked.meant(db, project, query, part),
+            **page,
+        )
 
     def _find(self, db: Database, project: ProjectKey, annotation_id: str) -> AnnotationRow:
         found = stored.find(db, project, ids.parse("annot", annotation_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -18,8 +19,9 @@ from annotary.model import (
     DeleteResponse,
     PaginationResponse,
 )
-from annotary.service.noun import ServicePart, Walk
-from annotary.store import assetgroups, assets, edits, tags
+from annotary.query import language
+from annotary.service.noun import ServicePart, Walk, selected
+from annotary.store import asked, assetgroups, assets, edits, tags
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -33,17 +35,26 @@ class AssetService(ServicePart):
         with self.store.read() as db:
             at = self.project_at(db, request.project_id, request.at)
             walk = Walk(at, request.limit, request.page)
-            found = assets.page(
-                db,
-                walk.project,
-                filename=request.filename,
-                status=request.status,
-                groups=request.group,
-                **walk.ask(),
-            )
+            found = self._page(db, walk, request)
             shown, next_page, prev_page = walk.show(found)
             data = self._public(db, walk.project, shown)
         return PaginationResponse(next_page=next_page, prev_page=prev_page, data=data)
+
+    def _page(self, db: Database, walk: Walk, request: routes.ListAssets) -> Sequence[AssetRow]:
+        page = partial(
+            assets.page,
+            db,
+            walk.project,
+            filename=request.filename,
+            status=request.status,
+            groups=request.group,
+        )
+        if request.where is None:
+            return page(**walk.ask())
+        query = language.parse(request.where, frozenset({"image"}))
+        return selected(
+            page, lambda part: asked.meant_assets(db, walk.project, query, part), **walk.ask()
+        )
 
     def get(self, request: routes.GetAsset) -> Asset:
         """An asset by id or file name."""

@@ -8,6 +8,7 @@ from annotary import formats, ids, routes
 from annotary.errors import ConflictError, NotFoundError
 from annotary.jobs.exporting import ExportOrder, StoreOrigin
 from annotary.model import DeleteResponse, ExportManifest, ExportResult, Operation
+from annotary.query import language
 from annotary.service.noun import ServicePart
 from annotary.store import operations
 from annotary.store.blobs import export_images_key, export_key
@@ -26,6 +27,8 @@ class ExportService(ServicePart):
         # what can be told at once is not left to the operation
         layouts.chosen(body.options, formats.get(body.format))
         exporting.split((), body.options)
+        if body.options.where is not None:
+            language.parse(body.options.where)
         order = ExportOrder(
             format=body.format,
             options=body.options,
@@ -52,7 +55,9 @@ class ExportService(ServicePart):
                 db,
                 at(db, self.project(db, request.project_id), request.body.snapshot),
             )
-            return routes.ExportPlan(losses=exporting.plan(origin, format_, request.body.options))
+            options = request.body.options
+            chosen = origin.selected(options.where)
+            return routes.ExportPlan(losses=exporting.plan(chosen, format_, options))
 
     def get(self, request: routes.OperationRef) -> ExportResult:
         """An export's state and, once it is finished, where to fetch it."""

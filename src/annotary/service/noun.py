@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -104,6 +104,29 @@ class Walk:
             ids.write_cursor("n", found[-1].id, walked) if found and forward else None,
             ids.write_cursor("p", found[0].id, walked) if found and backward else None,
         )
+
+
+_LOOKED_AT_ONCE = 2_000
+"""Rows that are asked at once whether a query means them."""
+
+
+def selected(
+    page: Callable[..., Sequence[R]],
+    meant: Callable[[Sequence[R]], Sequence[R]],
+    *,
+    limit: int,
+    direction: str,
+    after: bytes,
+) -> Sequence[R]:
+    """A page of the rows that a query means, from pages of all rows."""
+    found: Sequence[R] = []
+    while True:
+        part = page(limit=_LOOKED_AT_ONCE, direction=direction, after=after)
+        backward = direction == "p"
+        found = [*meant(part), *found] if backward else [*found, *meant(part)]
+        if len(found) >= limit or len(part) < _LOOKED_AT_ONCE:
+            return found[-limit:] if backward else found[:limit]
+        after = part[0].id if backward else part[-1].id
 
 
 def clamp_limit(limit: int) -> int:

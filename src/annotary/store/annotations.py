@@ -218,24 +218,27 @@ def page(
     direction: str = "n",
     after: bytes = b"",
     assets: Sequence[int] | None = None,
+    narrowed: tuple[str, list[Any]] = ("1", []),
 ) -> list[AnnotationRow]:
     """Up to ``limit`` annotations beyond a place in the order of ids.
 
     ``direction`` ``n`` goes forward, ``p`` backward (still answered in ascending order).
+    ``narrowed`` is a condition of this package on ``n``, and its values.
     """
     compare, order = ("<", "DESC") if direction == "p" else (">", "ASC")
-    where = f"n.project = ? AND n.id {compare} ? AND {project.state.alive('n')}"
+    also, given = narrowed
+    where = f"n.project = ? AND n.id {compare} ? AND {project.state.alive('n')} AND {also}"
     # the order of ids makes the place of a cursor the same whatever is inserted or deleted
     if assets is None:
         sql = f"{_SELECT} WHERE {where} ORDER BY n.id {order} LIMIT ?"
-        found = db.rows(sql, (project.no, after, limit))
+        found = db.rows(sql, (project.no, after, *given, limit))
     else:
         marks = ",".join("?" * len(assets))
         sql = (
             f"{_SELECT} JOIN asset_annotations x ON x.seq = n.seq WHERE x.asset IN ({marks})"
             f" AND {where} ORDER BY n.id {order} LIMIT ?"
         )
-        found = db.rows(sql, (*assets, project.no, after, limit))
+        found = db.rows(sql, (*assets, project.no, after, *given, limit))
     if direction == "p":
         found.reverse()
     return _rows(db, project, found)
@@ -270,6 +273,14 @@ def marks_of(db: Database, seqs: Sequence[int]) -> dict[int, Mark]:
     for marks, part in among(seqs):
         sql = f"SELECT seq, born, source FROM annotations WHERE seq IN {marks}"
         found.update({seq: Mark(born, source) for seq, born, source in db.rows(sql, part)})
+    return found
+
+
+def created_of(db: Database, seqs: Sequence[int]) -> dict[int, int]:
+    """When rows were made, in milliseconds, by their numbers."""
+    found: dict[int, int] = {}
+    for marks, part in among(seqs):
+        found.update(db.rows(f"SELECT seq, created FROM annotations WHERE seq IN {marks}", part))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -18,10 +17,11 @@ from annotary.model import (
     NewAsset,
     TagCount,
 )
-from annotary.store import past, versions
-from annotary.store.database import Database, among
+from annotary.store import versions
+from annotary.store.assetfacts import groups_of, tag_counts
+from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
-from annotary.store.states import NOW, State
+from annotary.store.states import NOW
 
 _COLUMNS = (
     "a.no, a.id, a.filename, a.width, a.height, a.file_size, a.mime, a.status, a.created,"
@@ -335,16 +335,11 @@ def describe(
 
     ``tags`` are names by number, ``link`` says where the image is.
     """
-    named: dict[int, list[str]] = {}
+    numbers = [asset.no for asset in found]
+    named = groups_of(db, numbers)
     counted: dict[int, list[TagCount]] = {}
-    for marks, part in among([asset.no for asset in found]):
-        for no, name in db.rows(
-            f"SELECT asset, name FROM asset_groups WHERE asset IN {marks} ORDER BY asset, name",
-            part,
-        ):
-            named.setdefault(no, []).append(name)
-        for no, tag, count in _counts(db, project.state, marks, part):
-            counted.setdefault(no, []).append(TagCount(name=tags[tag], count=count))
+    for no, tag, count in tag_counts(db, project.state, numbers):
+        counted.setdefault(no, []).append(TagCount(name=tags[tag], count=count))
     return [
         Asset(
             id=ids.show("asset", asset.id),
@@ -368,27 +363,6 @@ def describe(
         )
         for asset in found
     ]
-
-
-def _counts(
-    db: Database, state: State, marks: str, assets: Sequence[int]
-) -> list[tuple[int, int, int]]:
-    """How many annotations of each tag assets have, as (asset, tag, number)."""
-    join = f"asset_annotations x JOIN annotations n ON n.seq = x.seq WHERE x.asset IN {marks}"
-    if state.now:
-        return db.rows(
-            f"SELECT x.asset, n.tag, COUNT(*) FROM {join} AND {state.alive('n')}"
-            " GROUP BY x.asset, n.tag ORDER BY x.asset, n.tag",
-            assets,
-        )
-    found = db.rows(
-        "SELECT n.seq, n.born, n.tag, n.hole, n.grp, n.geometry, n.extra, x.asset"
-        f" FROM {join} AND {state.alive('n')}",
-        assets,
-    )
-    places = {"seq": 0, "born": 1, "tag": 2, "hole": 3, "group": 4, "geometry": 5, "extra": 6}
-    counts = Counter((each[7], each[2]) for each in past.as_of(db, found, state, places))
-    return sorted((asset, tag, number) for (asset, tag), number in counts.items())
 
 
 def update(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
@@ -13,3 +15,13 @@ def number(db: Database, project: ProjectKey, name: str) -> int:
     found = db.value("SELECT no FROM sources WHERE project = ? AND name = ?", values)
     assert isinstance(found, int)
     return found
+
+
+def numbers(db: Database, project: ProjectKey, wanted: Sequence[str]) -> list[int]:
+    """The numbers of the sources with these names."""
+    return [no for no, name in names(db, project).items() if name in wanted]
+
+
+def names(db: Database, project: ProjectKey) -> dict[int, str]:
+    """The names of all sources by their numbers."""
+    return dict(db.rows("SELECT no, name FROM sources WHERE project = ?", (project.no,)))

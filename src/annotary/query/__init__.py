@@ -1,0 +1,1 @@
+"""Queries: which annotations or images are meant, in one small language for every door."""
