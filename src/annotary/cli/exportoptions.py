@@ -35,8 +35,13 @@ _OPTIONS = [
         help="If not all can be carried.",
     ),
     click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of the format."),
+    click.option(
+        "--where",
+        metavar="QUERY",
+        help='Only what a query means: "tag = cat and width >= 10px"; see docs/queries.md.',
+    ),
 ]
-_NAMES = ("layout", "split_ratio", "seed", "normalized", "on_loss", "options")
+_NAMES = ("layout", "split_ratio", "seed", "normalized", "on_loss", "options", "where")
 
 
 def export_options(function: F) -> F:
@@ -65,6 +70,7 @@ def options_of(given: dict[str, Any], images: str) -> ExportOptions:
         extra=_format_options(given["options"]),
         images=images,  # type: ignore[arg-type]
         layout=given["layout"],
+        where=given["where"],
     )
 
 

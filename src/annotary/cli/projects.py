@@ -82,15 +82,22 @@ def annotation() -> None:
 @click.option("--asset", help="Only those of one asset (id or file name).")
 @click.option("--limit", default=100, show_default=True, help="How many; 0 for all.")
 @click.option("--attributes", is_flag=True, help="With their attributes.")
+@click.option("--where", metavar="QUERY", help="Only those that a query means: docs/queries.md.")
 @common
 def list_annotations(
-    context: Context, name_or_id: str, asset: str | None, limit: int, attributes: bool
+    context: Context,
+    name_or_id: str,
+    asset: str | None,
+    limit: int,
+    attributes: bool,
+    where: str | None,
 ) -> None:
     """List a project's annotations."""
     page = context.project(name_or_id).annotations.list(
         asset,
         pagination={"limit": min(limit, 1000) if limit else 1000},
         include_attributes=attributes,
+        where=where,
     )
     context.answer_each(
         islice(page, limit or None),

@@ -91,8 +91,7 @@ class _Asked:
 
     def answer(self, node: Node) -> Bools:
         if isinstance(node, Not):
-            contrary: Bools = np.logical_not(self.answer(node.of))
-            return contrary
+            return np.logical_xor(self.answer(node.of), True).astype(np.bool_)
         if isinstance(node, Join):
             parts = [self.answer(part) for part in node.parts]
             join: Any = np.logical_and if node.how == "and" else np.logical_or
@@ -110,8 +109,7 @@ class _Asked:
 
     def _length(self, node: Compare) -> Bools:
         if node.op == "none":
-            placeless: Bools = np.isnan(self._extent).any(axis=1)
-            return placeless
+            return np.isnan(self._extent[:, 0])
         image = self._batch.image[self._first]
         parts = self._extent[:, 2:] - self._extent[:, :2]
         sizes = np.column_stack(
@@ -216,14 +214,21 @@ _NOTHING = Extra()
 
 
 def _compare(measure: Any, op: str, value: float) -> Any:
+    """Compare numbers; lengths are made of fractions, so what is equal but for that is equal."""
     with np.errstate(invalid="ignore"):
+        equal = np.isclose(measure, value, rtol=1e-9, atol=1e-12)
         known = ~np.isnan(measure)
-        if op in ("=", "in"):
-            return known & np.isclose(measure, value, rtol=1e-9, atol=1e-9)
-        if op == "!=":
-            return known & ~np.isclose(measure, value, rtol=1e-9, atol=1e-9)
-        return {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}[op](
-            measure, value
+        return (
+            known
+            & {
+                "=": equal,
+                "in": equal,
+                "!=": ~equal,
+                "<": (measure < value) & ~equal,
+                "<=": (measure < value) | equal,
+                ">": (measure > value) & ~equal,
+                ">=": (measure > value) | equal,
+            }[op]
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -186,7 +187,7 @@ class AnnotationService(ServicePart):
 
     def _chosen(
         self, project_id: str, choice: routes.AnnotationChoice
-    ) -> tuple[dict[bytes, str], list[str]]:
+    ) -> tuple[dict[bytes, str], builtins.list[str]]:
         """The annotations to act on, as ids and as texts, and the texts that are no ids."""
         if choice.where is not None and choice.ids:
             raise BadRequestError("ids and where are two choices.", hint="Give one of them.")
