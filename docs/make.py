@@ -6,6 +6,7 @@ A test fails when they are not what this writes.
 from __future__ import annotations
 
 import inspect
+import sys
 from pathlib import Path
 
 from annotary import formats
@@ -127,11 +128,16 @@ def _rules() -> str:
 
 
 def main() -> None:
-    """Write all pages."""
+    """Write all pages; with ``--all`` those that are measured, too, which takes a minute."""
     (HERE / "formats").mkdir(exist_ok=True)
     for name, text in pages().items():
         (HERE / name).write_text(text, encoding="utf-8")
     print(f"{len(pages())} pages written below {HERE.name}/")
+    if "--all" in sys.argv[1:]:
+        sys.path.insert(0, str(HERE.parent))
+        from tests.laws import error_table
+
+        error_table.main()
 
 
 if __name__ == "__main__":

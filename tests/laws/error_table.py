@@ -1,6 +1,6 @@
 """Write docs/round-trip.md: how far coordinates move from COCO to any format and back to COCO.
 
-python tests/laws/error_table.py
+``make docs`` runs it.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def page(found: dict[str, dict[str, Error]]) -> str:
         "# Round trips",
         "",
         "How far a coordinate moves, in pixels, from COCO to a format and back to COCO: the",
-        "largest move of all corners and points. `python tests/laws/error_table.py` measures it,",
+        "largest move of all corners and points. `make docs` measures it,",
         f"on the running examples of the formats' pages and on {RANDOM_BOXES:,} random shapes on",
         f"{RANDOM_IMAGES} images of 40 to 2,000 pixels. – : the format has no such shapes.",
         "A file that does not say its unit and has no number above 2 is read as fractions: shapes",
@@ -247,7 +247,3 @@ def main() -> None:
     found = trips()
     PAGE.write_text(page(found), encoding="utf-8")
     print(f"{len(found)} formats; see docs/{PAGE.name}")
-
-
-if __name__ == "__main__":
-    main()

@@ -41,7 +41,7 @@ def test_exact_formats_are_exact(errors: dict[str, dict[str, Error]]) -> None:
 
 
 def test_the_page_is_current(errors: dict[str, dict[str, Error]]) -> None:
-    assert PAGE.read_text("utf-8") == page(errors), "run python tests/laws/error_table.py"
+    assert PAGE.read_text("utf-8") == page(errors), "run make docs"
 
 
 @pytest.mark.parametrize(

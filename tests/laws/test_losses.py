@@ -7,15 +7,18 @@ from collections import Counter
 import pytest
 
 from annotary import formats
+from annotary.batch import RECTANGLE, Extra
 from annotary.contract.dataset import Dataset
 from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
+from annotary.contract.rows import Shape as Row
 from annotary.model import ExportManifest, ExportOptions
 from annotary.syntax.source import SourceFile
-from annotary.writing.exporting import plan
+from annotary.writing.exporting import ExportTag, plan
 from tests.laws import counted
 from tests.laws.counted import Back
 from tests.laws.law import ReadBack, two_dimensional, units, write
+from tests.laws.projects import Project, Thing
 
 NAMES = [n for n in two_dimensional() if formats.get(n).reads or formats.get(n).read_by]
 
@@ -53,6 +56,17 @@ def test_losses_are_told_as_they_are(name: str, seed: int) -> None:
         written = write(project, format_, ExportOptions(normalized=normalized))
         found = back(written.out.sources(), project.sizes)
         agree(told(written.manifest), counted.losses(project, found, format_.carries))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_property_that_is_carried_is_not_lost(name: str) -> None:
+    format_ = formats.get(name)
+    kept = format_.carries.properties
+    if kept is False or kept is True:
+        pytest.skip("it keeps all properties, or none")
+    box = Row(RECTANGLE, [0.1, 0.1, 0.5, 0.5], Extra(properties=dict.fromkeys(kept, 1)))
+    project = Project({"a.png": (400, 200)}, [ExportTag("dog")], [Thing("object", 0, 0, [[box]])])
+    assert "properties" not in told(write(project, format_, ExportOptions()).manifest)
 
 
 class Nameless(Format):

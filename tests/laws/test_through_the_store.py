@@ -17,6 +17,7 @@ from tests.laws.law import write
 from tests.laws.projects import Project
 from tests.laws.test_losses import NAMES, agree, back, told
 from tests.recount import contradictions
+from tests.samples import register
 
 COMPLETE = ("parquet", "keypoints_datature_raw")
 """Formats that hold all there is."""
@@ -75,3 +76,18 @@ def test_the_rows_of_an_object_share_its_group(client: Client) -> None:
         assert len(found) == rows
         assert len(set(found)) == 1
         assert (found[0] is None) == (rows == 1)
+
+
+@pytest.mark.parametrize("name", ["csv_fourcorner", "rle_coco", "parquet", "supervisely"])
+def test_a_hole_without_its_ring_is_told_as_lost(name: str, client: Client) -> None:
+    project = client.create_project("holes")
+    (asset,) = register(project, "a.png")
+    bound = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.5]]
+    ring = {"asset_id": asset.id, "tag": "dog", "bound_type": "Polygon", "bound": bound}
+    outline = project.annotations.create(ring)
+    project.annotations.create(ring | {"hole": True, "group": outline.id})
+    project.annotations.delete(outline.id)
+    losses = project.annotations.plan_export({"format": name})
+    assert [(loss.code, loss.count) for loss in losses if loss.code == "left-out"] == [
+        ("left-out", 1)
+    ]
