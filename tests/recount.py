@@ -49,6 +49,7 @@ CHECKS = {
     """,
     "annotations that no run of their change names": """
         SELECT n.seq FROM annotations n WHERE n.born > 0
+        AND n.born NOT IN (SELECT no FROM changes WHERE purged IS NOT NULL)
         AND n.seq NOT IN (SELECT seq FROM past) AND NOT EXISTS
         (SELECT 1 FROM runs r WHERE r.change = n.born AND n.seq BETWEEN r.first AND r.last)
     """,

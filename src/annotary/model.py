@@ -85,6 +85,9 @@ class Project(Wire):
     tags: list[str]
     groups: list[str]
     statistic: ProjectStatistic | None = None
+    keep: str | None = None
+    """How long what is deleted or replaced is kept: ``30d``, ``forever``; None: as the store does.
+    An addition."""
 
 
 class ProjectUser(Wire):
@@ -961,6 +964,19 @@ class Snapshot(Wire):
     create_date: int
     number: int
     statistic: ProjectStatistic
+
+
+class Erased(Wire):
+    """What was erased; an addition. ``missing`` are ids and names that were not found."""
+
+    annotations: int
+    assets: int
+    missing: list[str] = []
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many annotations and assets."""
+        return {"annotations": self.annotations, "assets": self.assets}
 
 
 class TrashedProject(Wire):

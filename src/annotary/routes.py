@@ -37,14 +37,15 @@ class CreateProject(Wire):
     body: NewProject
 
 
-class Rename(Wire):
-    """A new name."""
+class ProjectChanges(Wire):
+    """What of a project changes; ``keep`` is ``30d``, ``0d`` or ``forever``."""
 
-    name: str
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    keep: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class UpdateProject(InProject):
-    body: Rename
+    body: ProjectChanges
 
 
 class ListTags(InProject):
@@ -371,6 +372,17 @@ class Undoing(Wire):
 
 class UndoChange(ChangeRef):
     body: Undoing | None = None
+
+
+class Erasing(Wire):
+    """What is erased: assets by id or file name, annotations by id."""
+
+    assets: list[str] = []
+    annotations: list[str] = []
+
+
+class EraseThings(InProject):
+    body: Erasing
 
 
 class NewSnapshot(Wire):
@@ -826,6 +838,16 @@ ROUTES: dict[str, Route] = {
             SnapshotRef,
             model.Change,
             "editor",
+            True,
+            runs="wait",
+        ),
+        Route(
+            "projects.erase",
+            "POST",
+            _P + ":erase",
+            EraseThings,
+            model.Erased,
+            "owner",
             True,
             runs="wait",
         ),

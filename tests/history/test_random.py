@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from annotary import Client, ConflictError
 from annotary.client.project import Project
+from annotary.errors import GoneError
+from annotary.ids import now_ms
+from annotary.model import Change
+from annotary.store import projects, purging
 from tests.recount import contradictions
 from tests.samples import fourcorner, rectangle, register, send
 
@@ -32,6 +38,11 @@ def whole(project: Project) -> Any:
         for a in project.assets.list(pagination={"limit": 3})
     ]
     return annotations(project), assets, {(t.name, t.color) for t in project.tags.list()}
+
+
+def is_open(change: Change) -> bool:
+    """Whether a change can be undone."""
+    return change.undone_by is None and change.purge_date is None
 
 
 class Histories(RuleBasedStateMachine):
@@ -128,7 +139,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def undo_and_redo_the_last(self) -> None:
         last = self.project.changes.list(limit=1)[0]
-        if last.undone_by is None:
+        if last.undone_by is None and last.purge_date is None:
             after = whole(self.project)
             undone = self.project.changes.undo(last.number)
             assert (undone.conflicted, undone.change.undoes) == (0, last.number)
@@ -138,7 +149,9 @@ class Histories(RuleBasedStateMachine):
 
     @rule(data=st.data(), policy=st.sampled_from(["refuse", "keep", "force"]))
     def undo_any(self, data: st.DataObject, policy: Any) -> None:
-        open_ = [c.number for c in self.project.changes.list() if c.undone_by is None]
+        open_ = [c.number for c in self.project.changes.list() if is_open(c)]
+        if not open_:
+            return
         number = data.draw(st.sampled_from(open_))
         before = whole(self.project)
         dry = self.project.changes.undo(number, policy, dry_run=True)
@@ -154,6 +167,23 @@ class Histories(RuleBasedStateMachine):
             if done.conflicted == 0:
                 self.project.changes.undo(done.change.number)
                 assert whole(self.project) == before
+
+    @rule()
+    def purge(self) -> None:
+        before = whole(self.project)
+        store = self.client.transport.service.store  # type: ignore[attr-defined]
+        with store.read() as db:
+            project = projects.find(db, self.project.id)
+        for _ in purging.purge(store, project.no, now_ms()):
+            pass
+        assert whole(self.project) == before
+        for change in self.project.changes.list(limit=3).data:
+            with pytest.raises((GoneError, ConflictError)):
+                self.project.changes.undo(change.number, "force")
+        for page, _ in self.walks:
+            self.walks = []
+            with suppress(GoneError):  # nothing may have happened since
+                self.project.annotations.list(pagination={"limit": 100, "page": page})
 
     # --- what never changes ---------------------------------------------------------------------
 
@@ -191,16 +221,13 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
-            assert contradictions(self.home) == []
-            # all of it, from the last change to the first
-            for change in list(self.project.changes.list()):
-                if self.project.changes.get(change.number).undone_by is None and (
-                    change.undoes is None
-                ):
-                    assert self.project.changes.undo(change.number, "keep")
-            assert contradictions(self.home) == []
-            self.client.close()
-            self.folder.cleanup()
+            with self.folder, self.client:
+                assert contradictions(self.home) == []
+                # all of it, from the last change to the first
+                for change in list(self.project.changes.list()):
+                    if is_open(self.project.changes.get(change.number)) and change.undoes is None:
+                        assert self.project.changes.undo(change.number, "keep")
+                assert contradictions(self.home) == []
 
 
 Histories.TestCase.settings = settings(max_examples=15, stateful_step_count=20)

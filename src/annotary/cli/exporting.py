@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @OVERWRITE
 @export_options
+@click.option("--at", metavar="STATE", help="A snapshot, or # and a change's number.")
 @click.option("--plan", is_flag=True, help="Say what would be lost; write nothing.")
 @common
 def export(
@@ -45,13 +46,14 @@ def export(
     images: str,
     overwrite: bool,
     given: dict[str, Any],
+    at: str | None,
     plan: bool,
 ) -> None:
     """Export a project's annotations into a folder, with a manifest beside them."""
     from annotary.model import ExportRequest
 
     project = context.project(name_or_id)
-    request = ExportRequest(format=format_, options=options_of(given, images))
+    request = ExportRequest(format=format_, options=options_of(given, images), snapshot=at)
     if plan:
         losses = project.annotations.plan_export(request)
         text = "\n".join(loss.text for loss in losses) or "Nothing would be lost."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -32,9 +33,17 @@ class Project:
         found: model.Project = self._call("projects.get", routes.InProject(project_id=self.id))
         return found
 
-    def update(self, name: str) -> model.Project:
-        """Rename the project."""
-        request = routes.UpdateProject(project_id=self.id, body=routes.Rename(name=name))
+    def update(self, name: str | None = None, *, keep: str | None = None) -> model.Project:
+        """Rename the project, or say how long what is deleted or replaced is kept.
+
+        ``keep`` is ``"30d"``, ``"0d"`` (deletions are final at once) or ``"forever"``.
+        """
+        body = routes.ProjectChanges()
+        if name is not None:
+            body.name = name
+        if keep is not None:
+            body.keep = keep
+        request = routes.UpdateProject(project_id=self.id, body=body)
         found: model.Project = self._call("projects.update", request)
         self.name = found.name
         return found
@@ -77,6 +86,18 @@ class Project:
     def change(self, message: str) -> AbstractContextManager[model.Change]:
         """A ``with`` block whose writes are steps of one change; an exception takes them back."""
         return one_change(self._transport, self.id, message)
+
+    def erase(self, *, assets: Sequence[str] = (), annotations: Sequence[str] = ()) -> model.Erased:
+        """Remove images and annotations from all that is kept, for privacy; owners only.
+
+        Former versions, snapshots, files, and the zips of earlier exports and rejects of the
+        project go with them. That cannot be undone.
+        """
+        body = routes.Erasing(assets=list(assets), annotations=list(annotations))
+        found: model.Erased = self._call(
+            "projects.erase", routes.EraseThings(project_id=self.id, body=body)
+        )
+        return found
 
     def at(self, state: str) -> Project:
         """The project as it was: a snapshot's name, or ``#`` and a change's number.

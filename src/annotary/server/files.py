@@ -77,6 +77,9 @@ class Files:
         def look() -> str | None:
             if self._blobs.size(key) is None:
                 return None
+            # what is in the trash is nobody's to see
+            if key.startswith("assets/") and not self._service.assets.is_served(key):
+                return None
             if key.endswith(".zip"):
                 return "application/zip"
             with self._blobs.local(key) as path:

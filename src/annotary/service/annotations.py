@@ -47,7 +47,7 @@ class AnnotationService(ServicePart):
         """
         with self.store.read() as db:
             at = self.project_at(db, request.project_id, request.at)
-            walk = Walk(at, request.limit, request.page)
+            walk = Walk(db, at, request.limit, request.page)
             project = walk.project
             numbers = None
             if request.asset_id:
@@ -126,6 +126,7 @@ class AnnotationService(ServicePart):
             found = self._find(db, project, request.annotation_id)
             with self.change(db, project, "delete") as change:
                 edits.delete(change, [found.id])
+        self.finally_gone(project)
         return DeleteResponse(deleted=True, id=ids.show("annot", found.id))
 
     def delete_many(self, request: routes.DeleteAnnotations) -> DeleteManyResponse:
@@ -150,6 +151,7 @@ class AnnotationService(ServicePart):
                 message = "The deletion failed: nothing was deleted."
                 operations.set_status(db, operation.id, "Errored", message)
             raise
+        self.finally_gone(project)
         missing += [wanted[each] for each in unknown]
         return DeleteManyResponse(deleted=removed, missing=missing)
 

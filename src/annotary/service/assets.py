@@ -21,7 +21,7 @@ from annotary.model import (
 )
 from annotary.query import language
 from annotary.service.noun import ServicePart, Walk, selected
-from annotary.store import asked, assetgroups, assets, edits, tags
+from annotary.store import asked, assetgroups, assets, edits, lostassets, tags
 from annotary.store.assets import AssetRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -34,7 +34,7 @@ class AssetService(ServicePart):
         """A page of assets in the order of ids; ``filename`` matches any part of the name."""
         with self.store.read() as db:
             at = self.project_at(db, request.project_id, request.at)
-            walk = Walk(at, request.limit, request.page)
+            walk = Walk(db, at, request.limit, request.page)
             found = self._page(db, walk, request)
             shown, next_page, prev_page = walk.show(found)
             data = self._public(db, walk.project, shown)
@@ -111,7 +111,13 @@ class AssetService(ServicePart):
             with self.change(db, project, "delete_asset") as change:
                 edits.delete_of_asset(change, found.no)
                 change.end("asset", found.no)
+        self.finally_gone(project)
         return DeleteResponse(deleted=True, id=ids.show("asset", found.id))
+
+    def is_served(self, blob: str) -> bool:
+        """Whether a file is the image of an asset, or was when a snapshot was made."""
+        with self.store.read() as db:
+            return lostassets.has_blob(db, blob)
 
     def groups(self, request: routes.ListGroups) -> Sequence[AssetGroup]:
         """The project's groups, or those named, with counts."""

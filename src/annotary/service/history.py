@@ -18,7 +18,7 @@ from annotary.model import (
     UndoResult,
 )
 from annotary.service.noun import ServicePart, clamp_limit
-from annotary.store import assets, changes, projects, snapshots, undo
+from annotary.store import changes, lostassets, projects, purging, snapshots, undo
 from annotary.store.changes import ChangeRow
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
@@ -108,7 +108,7 @@ class ChangeService(ServicePart):
         try:
             return self.asset(db, project, asset).no
         except NotFoundError:
-            found = assets.deleted(db, project, asset)
+            found = lostassets.deleted(db, project, asset)
             if found is None:
                 raise
             return found
@@ -262,13 +262,10 @@ class TrashService(ServicePart):
 
     def delete(self, request: routes.InProject) -> DeleteResponse:
         """Remove a deleted project for good."""
-        with self.store.write() as db:
+        with self.store.read() as db:
             project = projects.find_deleted(db, request.project_id)
-            if project.state.open:
-                raise ConflictError(
-                    "Work of the project is still being stopped.", hint="Try again."
-                )
-            keys = projects.purge(db, project)
-        for key in keys:
-            self.store.blobs.delete(key)
+        if project.state.open:
+            raise ConflictError("Work of the project is still being stopped.", hint="Try again.")
+        for _ in purging.remove_project(self.store, project.no):
+            pass
         return DeleteResponse(deleted=True, id=project.text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from annotary import ids
 from annotary.errors import NotFoundError
-from annotary.store import Store, assets, changes, projects, snapshots
+from annotary.store import Store, assets, changes, projects, purging, snapshots
 from annotary.store.assets import AssetRow
 from annotary.store.changes import Change
 from annotary.store.database import Database
@@ -45,6 +45,14 @@ class ServicePart:
         """A change of a project, published with the transaction."""
         return changes.change(db, project, kind)
 
+    def finally_gone(self, project: ProjectKey) -> None:
+        """After a deletion: where nothing is kept, it is final at once."""
+        with self.store.read() as db:
+            days = projects.keeps(db, project)
+        if (purging.default_days() if days is None else days) == 0:
+            for _ in purging.purge(self.store, project.no, ids.now_ms()):
+                pass
+
     def project(self, db: Database, project_id: str) -> ProjectKey:
         """The project with an id. Raises :class:`NotFoundError`."""
         return projects.find(db, project_id)
@@ -77,7 +85,7 @@ class Walk:
     edited or deleted meanwhile, nothing is skipped, repeated or new.
     """
 
-    def __init__(self, project: ProjectKey, limit: int, page: str | None) -> None:
+    def __init__(self, db: Database, project: ProjectKey, limit: int, page: str | None) -> None:
         self.limit = clamp_limit(limit)
         self._direction, self._after = "n", b""
         self.project = project
@@ -85,6 +93,7 @@ class Walk:
             self._direction, self._after, state = ids.read_cursor(page)
             if state:
                 self.project = snapshots.as_of(project, state[0], tuple(state[1:]))
+                snapshots.refuse_purged(db, self.project)
 
     def ask(self) -> dict[str, Any]:
         """What the store is asked for: one more than is shown, to know whether there are more."""

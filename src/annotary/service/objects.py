@@ -51,7 +51,7 @@ class ObjectService(ServicePart):
         )
         with self.store.read() as db:
             at = self.project_at(db, request.project_id, request.at)
-            project = Walk(at, request.limit, page.next_page or request.page).project
+            project = Walk(db, at, request.limit, page.next_page or request.page).project
             known = {tag.no: tag for tag in tags.all_of(db, project)}
             raw = [ids.parse("asset", each.id) for each in page.data]
             numbers = [no for no, _, _ in assets.places_of(db, project, raw).values()]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from annotary import routes
-from annotary.errors import ValidationError
-from annotary.model import DeleteResponse, Project, ProjectUser, Workspace
+import msgspec
+
+from annotary import ids, routes
+from annotary.errors import NotFoundError, ValidationError
+from annotary.model import DeleteResponse, Erased, Project, ProjectUser, Workspace
 from annotary.service.noun import ServicePart
-from annotary.store import operations, projects
+from annotary.store import annotations as stored
+from annotary.store import lostassets, operations, projects, purging
 from annotary.store.blobs import export_key
 
 
@@ -43,15 +46,22 @@ class ProjectService(ServicePart):
             return projects.describe(db, [self.project(db, request.project_id)])[0]
 
     def update(self, request: routes.UpdateProject) -> Project:
-        """Rename a project."""
-        name = request.body.name.strip()
-        if not name:
+        """Rename a project, or say how long what is deleted or replaced is kept."""
+        body = request.body
+        days = None if body.keep is msgspec.UNSET else purging.read_days(body.keep)
+        name = None if body.name is msgspec.UNSET else body.name.strip()
+        if name == "":
             raise ValidationError("A project needs a name.")
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            with self.change(db, project, "rename_project") as change:
+            with self.change(
+                db, project, "update_project" if name is None else "rename_project"
+            ) as change:
                 change.edit("project", project.no)
-                projects.rename(db, project, name)
+                if name is not None:
+                    projects.rename(db, project, name)
+                if days is not None:
+                    projects.set_keep(db, project, days)
             return projects.describe(db, [project])[0]
 
     def delete(self, request: routes.InProject) -> DeleteResponse:
@@ -73,9 +83,42 @@ class ProjectService(ServicePart):
                 for each in operations.all_of(db, project)
                 if each.kind == operations.EXPORT
             ]
+        if purging.default_days() == 0:
+            for _ in purging.remove_project(self.store, project.no):
+                pass
         for key in exports:  # they can be made again
             self.store.blobs.delete(key)
         return DeleteResponse(deleted=True, id=project.text)
+
+    def erase(self, request: routes.EraseThings) -> Erased:
+        """Remove assets and annotations from all that is kept; that cannot be undone."""
+        body = request.body
+        missing: list[str] = []
+        with self.store.write(secure=True) as db:
+            project = self.project(db, request.project_id)
+            wanted_assets: list[int] = []
+            for text in body.assets:
+                no = lostassets.anywhere(db, project, text)
+                if no is None:
+                    missing.append(text)
+                else:
+                    wanted_assets.append(no)
+            raw: dict[bytes, str] = {}
+            for text in body.annotations:
+                try:
+                    raw[ids.parse("annot", text)] = text
+                except NotFoundError:
+                    missing.append(text)
+            known = stored.anywhere(db, project, list(raw))
+            missing += [text for id_, text in raw.items() if id_ not in known]
+            with self.change(db, project, "erase") as change:
+                keys = purging.erase(
+                    change, list(dict.fromkeys(wanted_assets)), list(known.values())
+                )
+        for key in keys:
+            self.store.blobs.delete(key)
+        counts = {noun: each.get("erased", 0) for noun, each in change.counts.items()}
+        return Erased(counts.get("annotations", 0), counts.get("assets", 0), missing)
 
     def users(self, request: routes.InProject) -> Sequence[ProjectUser]:
         """Who has access: the store's owner."""

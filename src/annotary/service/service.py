@@ -22,7 +22,7 @@ from annotary.service.operations import OperationService
 from annotary.service.projects import ProjectService, WorkspaceService
 from annotary.service.tags import OntologyService, TagService
 from annotary.service.uploads import UploadService
-from annotary.store import Store, keys
+from annotary.store import Store, keys, purging
 from annotary.store import imports as stored_imports
 from annotary.store import operations as stored_operations
 from annotary.store.arriving import sweep
@@ -31,6 +31,8 @@ from annotary.store.operations import OperationRow
 from annotary.store.owners import SERVER
 
 _ABANDONED_SECONDS = 3600.0
+_PURGE_SECONDS = 0.2
+"""So long at most whoever opens a store forgets what is due."""
 _ANSWERS_KEPT_MS = 24 * 3600 * 1000
 
 
@@ -132,6 +134,7 @@ class Service:
         with self.store.read() as db:
             self.store.forget_stops(each.id for each in stored_operations.unfinished(db))
         self.store.forget_the_dead()
+        purging.sweep(self.store, _PURGE_SECONDS)
         self.store.blobs.delete_parts(time.time() - _ABANDONED_SECONDS)
 
     def _leave_or_take_up(self, left: OperationRow) -> bool:
@@ -158,6 +161,8 @@ class Service:
         self.imports.expire()
         self.uploads.expire()
         self.multipart.expire()
+        sweep(self.store)
+        purging.sweep(self.store)
         with self.store.write() as db:
             keys.forget_answers(db, ids.now_ms() - _ANSWERS_KEPT_MS)
 

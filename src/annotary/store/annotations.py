@@ -309,6 +309,15 @@ def of_sources(
         )
 
 
+def anywhere(db: Database, project: ProjectKey, id_: Sequence[bytes]) -> dict[bytes, int]:
+    """The numbers of annotations by id, be they there or deleted."""
+    found: dict[bytes, int] = {}
+    for marks, part in among(id_):
+        sql = f"SELECT id, seq FROM annotations WHERE project = ? AND id IN {marks}"
+        found.update(db.rows(sql, (project.no, *part)))
+    return found
+
+
 def of_assets(db: Database, project: ProjectKey, assets: Sequence[int]) -> list[AnnotationRow]:
     """All annotations of some assets, in the order of ids."""
     marks = ",".join("?" * len(assets))

@@ -192,18 +192,6 @@ def refuse_taken(db: Database, project: ProjectKey, names: Sequence[str]) -> Non
         )
 
 
-def deleted(db: Database, project: ProjectKey, asset: str) -> int | None:
-    """The number of an asset that was deleted, by its last name or id."""
-    for no, row in db.rows(
-        "SELECT no, row FROM versions WHERE project = ? AND noun = 'asset' ORDER BY died DESC",
-        (project.no,),
-    ):
-        was = msgspec.msgpack.decode(row)
-        if asset in (was["filename"], ids.show("asset", was["id"])):
-            return int(no)
-    return None
-
-
 def some_filenames(db: Database, project: ProjectKey, limit: int) -> list[str]:
     """Some of the project's file names, to suggest near ones."""
     found = db.rows(

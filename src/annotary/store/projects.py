@@ -100,7 +100,7 @@ def describe(db: Database, projects: Sequence[ProjectKey]) -> list[Project]:
     named = {
         no: rest
         for no, *rest in db.rows(
-            f"SELECT no, name, type, created FROM projects WHERE no IN {marks}"
+            f"SELECT no, name, type, created, keep FROM projects WHERE no IN {marks}"
         )
     }
     tags: dict[int, list[TagCount]] = {}
@@ -125,7 +125,7 @@ def describe(db: Database, projects: Sequence[ProjectKey]) -> list[Project]:
     workspace_id = workspace(db).id
     found = []
     for each in projects:
-        name, type_, created = named[each.no]
+        name, type_, created, keep = named[each.no]
         total, annotated = counts.get(each.no, (0, 0))
         used = tags.get(each.no, [])
         found.append(
@@ -144,6 +144,7 @@ def describe(db: Database, projects: Sequence[ProjectKey]) -> list[Project]:
                     annotated_assets=annotated,
                     total_annotations=sum(tag.count for tag in used),
                 ),
+                keep=None if keep is None else "forever" if keep < 0 else f"{keep}d",
             )
         )
     return found
@@ -152,6 +153,25 @@ def describe(db: Database, projects: Sequence[ProjectKey]) -> list[Project]:
 def all_of(db: Database) -> list[ProjectKey]:
     """Every project, in the order of creation."""
     return _keys(db, "p.died IS NULL", ())
+
+
+def keeps(db: Database, project: ProjectKey) -> int | None:
+    """For how many days things are kept; None: as the store does."""
+    found: int | None = db.value("SELECT keep FROM projects WHERE no = ?", (project.no,))
+    return found
+
+
+def set_keep(db: Database, project: ProjectKey, days: int) -> None:
+    """Say for how many days things are kept; -1: for ever."""
+    db.execute("UPDATE projects SET keep = ? WHERE no = ?", (days, project.no))
+
+
+def purged_upto(db: Database, project: ProjectKey) -> int:
+    """The number of the last change that was purged; 0: none."""
+    found = db.value(
+        "SELECT MAX(no) FROM changes WHERE project = ? AND purged IS NOT NULL", (project.no,)
+    )
+    return found or 0
 
 
 def rename(db: Database, project: ProjectKey, name: str) -> None:
@@ -187,48 +207,3 @@ def find_deleted(db: Database, project_id: str) -> ProjectKey:
 def restore(db: Database, project: ProjectKey) -> None:
     """Take a project out of the trash."""
     db.execute("UPDATE projects SET died = NULL WHERE no = ?", (project.no,))
-
-
-def purge(db: Database, project: ProjectKey) -> list[str]:
-    """Remove a project and all that belongs to it for good; answers the keys of its blobs."""
-    no = (project.no,)
-    blobs = [
-        blob
-        for (blob,) in db.rows(
-            "SELECT blob FROM assets WHERE project = ? AND blob IS NOT NULL UNION ALL "
-            "SELECT f.blob FROM import_files f JOIN import_sessions s ON s.no = f.session "
-            "WHERE s.project = ? AND f.blob IS NOT NULL",
-            no * 2,
-        )
-    ]
-    db.execute(
-        "DELETE FROM asset_annotations WHERE asset IN (SELECT no FROM assets WHERE project = ?)", no
-    )
-    for table in ("import_logs", "import_files"):
-        db.execute(
-            f"DELETE FROM {table} WHERE session IN"
-            " (SELECT no FROM import_sessions WHERE project = ?)",
-            no,
-        )
-    changed = "(SELECT no FROM changes WHERE project = ?)"
-    mine = "(SELECT seq FROM annotations WHERE project = ?)"
-    db.execute(f"DELETE FROM dead WHERE seq IN {mine}", no)
-    db.execute(f"DELETE FROM past WHERE seq IN {mine}", no)
-    db.execute(f"DELETE FROM gaps WHERE died IN {changed}", no)
-    db.execute(f"DELETE FROM runs WHERE change IN {changed}", no)
-    for table in (
-        "versions",
-        "snapshots",
-        "changes",
-        "annotations",
-        "asset_groups",
-        "assets",
-        "tags",
-        "import_sessions",
-        "operations",
-        "upload_sessions",
-        "multipart_uploads",
-    ):
-        db.execute(f"DELETE FROM {table} WHERE project = ?", no)
-    db.execute("DELETE FROM projects WHERE no = ?", no)
-    return blobs

@@ -11,12 +11,12 @@ import json
 import msgspec
 
 from annotary import ids
-from annotary.errors import ConflictError, NotFoundError
+from annotary.errors import ConflictError, GoneError, NotFoundError
 from annotary.store import changes, edits, past, versions
 from annotary.store.changes import Change
 from annotary.store.database import Database, in_parts
 from annotary.store.past import Content
-from annotary.store.projects import ProjectKey
+from annotary.store.projects import ProjectKey, purged_upto
 from annotary.store.states import State
 
 _COLUMNS = "name, id, upto, open, author, message, created, counts"
@@ -86,9 +86,27 @@ def at(db: Database, project: ProjectKey, name: str | None) -> ProjectKey:
         return project
     if name.startswith("#") and name[1:].isdecimal():
         state = changes.state_after(db, project, int(name[1:19]))
-    else:
-        state = find(db, project, name).state
+        was = as_of(project, state.upto, state.open)
+        refuse_purged(db, was)
+        return was
+    state = find(db, project, name).state
     return as_of(project, state.upto, state.open)
+
+
+def refuse_purged(db: Database, was: ProjectKey) -> None:
+    """Raise :class:`GoneError` for a former state of which something is forgotten.
+
+    What is needed for a snapshot is not.
+    """
+    state = was.state
+    if state.now or state.upto >= purged_upto(db, was):
+        return
+    named = db.rows("SELECT upto, open FROM snapshots WHERE project = ?", (was.no,))
+    if (state.upto, state.open) not in [(upto, tuple(json.loads(o))) for upto, o in named]:
+        raise GoneError(
+            "That state of the project is not kept any more.",
+            hint="Start again with the first page. A snapshot keeps a state for ever.",
+        )
 
 
 def as_of(project: ProjectKey, upto: int, open_: tuple[int, ...]) -> ProjectKey:

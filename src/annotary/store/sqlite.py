@@ -83,13 +83,14 @@ class Store:
                 db.execute("ROLLBACK")
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Database]:
+    def write(self, *, durable: bool = True, secure: bool = False) -> Iterator[Database]:
         """A transaction: committed and durable at the end, or undone by an exception.
 
         One that is not ``durable`` becomes so with the next one that is; until then a power
-        failure may undo it. Inside :meth:`together` it is a part of that one, and still undone as
-        a whole. Raises :class:`ServiceUnavailableError` when others write for longer than
-        ``busy_seconds``.
+        failure may undo it. What is removed in one that is ``secure`` is written over with zeros,
+        also in the log of the database. Inside :meth:`together` it is a part of that one, and
+        still undone as a whole. Raises :class:`ServiceUnavailableError` when others write for
+        longer than ``busy_seconds``.
         """
         if getattr(self._local, "together", False):
             db = self._database()
@@ -105,6 +106,8 @@ class Store:
             try:
                 if not durable:
                     db.execute("PRAGMA synchronous = NORMAL")
+                if secure:
+                    db.execute("PRAGMA secure_delete = ON")
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
@@ -117,6 +120,10 @@ class Store:
                     db.execute("ROLLBACK")
                 if not durable:
                     db.execute("PRAGMA synchronous = FULL")
+                if secure:
+                    db.execute("PRAGMA secure_delete = OFF")
+                    # readers of older pages may stand in the way: then the next one does it
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._writing.release()
 
