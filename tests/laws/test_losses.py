@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from annotary import formats
-from annotary.batch import RECTANGLE, Extra
+from annotary.batch import KEYPOINTS, KIND_NAMES, POLYGON, RECTANGLE, Extra
 from annotary.contract.dataset import Dataset
 from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
@@ -58,15 +58,29 @@ def test_losses_are_told_as_they_are(name: str, seed: int) -> None:
         agree(told(written.manifest), counted.losses(project, found, format_.carries))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if not isinstance(formats.get(n).carries.properties, bool)]
+)
 def test_a_property_that_is_carried_is_not_lost(name: str) -> None:
     format_ = formats.get(name)
     kept = format_.carries.properties
-    if kept is False or kept is True:
-        pytest.skip("it keeps all properties, or none")
+    assert not isinstance(kept, bool)
     box = Row(RECTANGLE, [0.1, 0.1, 0.5, 0.5], Extra(properties=dict.fromkeys(kept, 1)))
     project = Project({"a.png": (400, 200)}, [ExportTag("dog")], [Thing("object", 0, 0, [[box]])])
     assert "properties" not in told(write(project, format_, ExportOptions()).manifest)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if formats.get(n).carries.with_keypoints])
+def test_what_stays_with_keypoints_is_not_lost(name: str) -> None:
+    format_ = formats.get(name)
+    for kind in (RECTANGLE, POLYGON):
+        if KIND_NAMES[kind] not in format_.carries.with_keypoints:
+            continue
+        values = [0.1, 0.1, 0.5, 0.5] + [0.1, 0.4] * (kind == POLYGON)
+        rows = [Row(KEYPOINTS, [0.3, 0.3, 2, 0.4, 0.4, 1]), Row(kind, values)]
+        tags = [ExportTag("dog", {}, counted.SKELETON)]
+        project = Project({"a.png": (400, 200)}, tags, [Thing("object", 0, 0, [rows])])
+        assert "members" not in told(write(project, format_, ExportOptions()).manifest)
 
 
 class Nameless(Format):

@@ -76,4 +76,9 @@ class CsvClassification(Format):
                     )
 
 
+tables.declare(
+    "csv_classification",
+    tables.Header((tables.FILE, tables.LABEL), only=True),
+)
+
 FORMAT = CsvClassification()

@@ -64,4 +64,9 @@ class CsvFourCorner(Format):
         tables.write_boxes(data, out, "filename,xmin,ymin,xmax,ymax,label")
 
 
+tables.declare(
+    "csv_fourcorner",
+    tables.Header((tables.FILE, tables.XMIN, tables.YMIN, tables.XMAX, tables.YMAX, tables.LABEL)),
+)
+
 FORMAT = CsvFourCorner()

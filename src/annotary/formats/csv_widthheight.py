@@ -55,4 +55,12 @@ class CsvWidthHeight(Format):
         tables.write_boxes(data, out, "filename,xmin,ymin,width,height,label", lengths=True)
 
 
+tables.declare(
+    "csv_widthheight",
+    tables.Header(
+        (tables.FILE, tables.X, tables.Y, tables.WIDTH, tables.HEIGHT, tables.LABEL),
+        lacks=(tables.XMAX, tables.YMAX),
+    ),
+)
+
 FORMAT = CsvWidthHeight()

@@ -166,4 +166,9 @@ def _region(rows: RowSink, image: int, item: dict[str, Any], line: int, place: L
             rows.keypoints(image, tag, region.point, line, extra)
 
 
+tables.declare(
+    "label_studio_csv",
+    tables.Header((("annotation_id",), ("annotator",))),
+)
+
 FORMAT = LabelStudioCsv()

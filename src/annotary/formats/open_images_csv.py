@@ -200,4 +200,9 @@ def _written(extra: Extra) -> tuple[str, str, str]:
     return source, quoted(str(properties.get("score", 1))), ",".join(flags)
 
 
+tables.declare(
+    "open_images_csv",
+    tables.Header((("imageid",), ("labelname",))),
+)
+
 FORMAT = OpenImagesCsv()

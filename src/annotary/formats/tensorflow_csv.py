@@ -70,4 +70,20 @@ class TensorflowCsv(Format):
                     file.write(tables.lines(map(",".join, rows)))
 
 
+tables.declare(
+    "tensorflow_csv",
+    tables.Header(
+        (
+            tables.FILE,
+            tables.XMIN,
+            tables.YMIN,
+            tables.XMAX,
+            tables.YMAX,
+            tables.LABEL,
+            tables.WIDTH,
+            tables.HEIGHT,
+        )
+    ),
+)
+
 FORMAT = TensorflowCsv()

@@ -94,4 +94,9 @@ def _json(table: Table, rows: RowSink, cells: list[str], column: int) -> dict[st
     return None
 
 
+tables.declare(
+    "via_csv",
+    tables.Header((("region_shape_attributes",), ("region_attributes",))),
+)
+
 FORMAT = ViaCsv()

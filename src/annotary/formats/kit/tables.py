@@ -1,13 +1,15 @@
 """What the table formats share: names of columns, recognition by header, units, and writing.
 
 A header's cells are compared without regard to case, blanks round them and a leading ``#``.
-Every table belongs to exactly one format, decided here in one place.
+Every table belongs to one format: that whose header, declared in its own file, asks for most.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 from annotary.batch import AnnotationBatch, Extra
 from annotary.contract.dataset import Dataset, Part
@@ -83,42 +85,62 @@ class Columns:
 # --- recognition ------------------------------------------------------------------------------
 
 
+class Header(NamedTuple):
+    """The columns that tables of a format have: for each, the names that it may go by.
+
+    ``needs`` are columns that must be there, ``lacks`` those that must not; with ``only`` there are
+    no others.
+    """
+
+    needs: tuple[Sequence[str], ...]
+    lacks: tuple[Sequence[str], ...] = ()
+    only: bool = False
+
+    def fits(self, header: Sequence[str]) -> bool:
+        """Whether a table with this first row may be of the format."""
+        keys = {key_of(cell) for cell in header}
+        if any(keys.isdisjoint(names) for names in self.needs):
+            return False
+        if any(not keys.isdisjoint(names) for names in self.lacks):
+            return False
+        return not self.only or (
+            len(header) == len(self.needs) and keys <= set(chain.from_iterable(self.needs))
+        )
+
+    def specific(self) -> tuple[int, int]:
+        """How much the header asks for: columns of one name first, then columns at all."""
+        return sum(len(names) == 1 for names in self.needs), len(self.needs)
+
+
+_HEADERS: dict[str, Header] = {}
+
+
+def declare(format: str, *headers: Header) -> None:
+    """Say what the tables of a format look like: each format does so in its own file.
+
+    Of several formats whose headers fit a table, the one that asks for most has it.
+    """
+    for number, header in enumerate(headers):
+        _HEADERS[f"{format} {number}"] = header
+
+
 def recognised(source: SourceFile) -> str:
     """The name of the table format that the file is of, or ``""``."""
     rows = first_rows(source, 1)
     if not rows:
         return ""
-    keys = {key_of(cell) for cell in rows[0]}
-    by_header = _by_header(keys, rows[0])
-    if by_header:
-        return by_header
+    fitting = {name: header for name, header in _HEADERS.items() if header.fits(rows[0])}
+    if fitting:
+        return max(fitting, key=lambda name: (fitting[name].specific(), name)).partition(" ")[0]
     rows = first_rows(source, _HEAD_ROWS) or rows
     if is_one_hot(rows):
         return "roboflow_classes_csv"
+    keys = {key_of(cell) for cell in rows[0]}
     if keys & set(FILE) and keys & set(LABEL) and not keys & _COORDINATES:
         return "csv_classification"
     # most rows are enough: the others are faults, to be told by the reader
     if is_retinanet(rows[0]) and 2 * sum(map(is_retinanet, rows)) > len(rows):
         return "retinanet_csv"
-    return ""
-
-
-def _by_header(keys: set[str], header: Sequence[str]) -> str:
-    def has(*roles: Iterable[str]) -> bool:
-        return all(not keys.isdisjoint(names) for names in roles)
-
-    if {"region_shape_attributes", "region_attributes"} <= keys:
-        return "via_csv"
-    if {"imageid", "labelname"} <= keys:
-        return "open_images_csv"
-    if {"annotation_id", "annotator"} <= keys:
-        return "label_studio_csv"
-    if has(FILE, XMIN, YMIN, XMAX, YMAX, LABEL):
-        return "tensorflow_csv" if has(WIDTH, HEIGHT) else "csv_fourcorner"
-    if has(FILE, X, Y, WIDTH, HEIGHT, LABEL) and not has(XMAX) and not has(YMAX):
-        return "csv_widthheight"
-    if len(header) == 2 and keys <= set(FILE) | set(LABEL) and has(FILE, LABEL):
-        return "csv_classification"
     return ""
 
 
