@@ -43,6 +43,7 @@ LAYERS = [
     {"cli", "__main__"},
 ]
 LONG = {
+    "problems.py": "the table of all rules",
     "model.py": "every struct of the wire, side by side",
     "routes.py": "the whole API as one table",
     "formats/label_studio/tasks.py": "eleven kinds of results, each with its own value",

@@ -710,6 +710,10 @@ class ImportSessionStatus(Wire):
     files: ImportSessionFiles
 
 
+Lint = Literal["off", "warn", "error"]
+"""Whether rules of good practice are looked at, and what they cost."""
+
+
 class FileReport(Wire, omit_defaults=False):
     """What became of one file: its format and its records.
 
@@ -729,6 +733,10 @@ class FileReport(Wire, omit_defaults=False):
     annotations: int = 0
     images: int = 0
     matched: dict[str, int] = {}
+    moved: int = 0
+    """Shapes of which a coordinate was moved to the edge of its image, by up to half a pixel."""
+    clipped: int = 0
+    """Objects that were cut off at the edge of their image, as the caller asked."""
 
 
 class ImageMatch(Wire):
@@ -765,6 +773,10 @@ class ImportReport(Wire, omit_defaults=False):
     assets_created: int = 0
     unread: int = 0
     """Files that could not be read, or not to their end."""
+    moved: int = 0
+    """Shapes that were moved to the edge of their image, by up to half a pixel."""
+    clipped: int = 0
+    """Objects that were cut off at the edge of their image, as the caller asked."""
     errors: int = 0
     warnings: int = 0
     files: list[FileReport] = []

@@ -441,4 +441,34 @@ RULES = _table(
         "The folder is linked twice, here and at {first}; it was read once.",
         "",
     ),
+    Rule(
+        "moved",
+        WARNING,
+        "{shapes} moved to the edge of the image, by up to half a pixel.",
+        "",
+    ),
+    Rule(
+        "clipped",
+        WARNING,
+        "{shapes} cut off at the edge of the image, as you asked.",
+        "",
+    ),
+    Rule(
+        "left-out",
+        WARNING,
+        "{shapes} left out for the fault {code}, as you asked.",
+        "",
+    ),
+    Rule(
+        "doubtful-value",
+        WARNING,
+        "{what}: {why}.",
+        "{advice}",
+    ),
+    Rule(
+        "dialect",
+        WARNING,
+        "{what}; it can be read in one way only, and was.",
+        "{advice}",
+    ),
 )

@@ -301,6 +301,12 @@ class ImportOptions(Wire, forbid_unknown_fields=True):
     source: str | None = None
     """Whose annotations these are; else each file is its own source, by its name."""
     on_conflict: model.OnConflict = "keep"
+    options: dict[str, Any] = {}
+    """Options of the files' formats, by name."""
+    repair: list[str] = []
+    on_fault: dict[str, str] = {}
+    """A fault's code -> ``clip``, ``skip`` or ``refuse``."""
+    lint: model.Lint = "off"
 
 
 class CreateImportSession(InProject):

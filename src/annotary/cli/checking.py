@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from annotary.cli.failures import DATA_REFUSED, must_be_writable
 from annotary.cli.importing import PATH, PREFIX
 from annotary.cli.progress import Progress
 from annotary.cli.reading import must_have_read, report
+from annotary.cli.readoptions import read_options, wishes
 
 
 @click.command("check")
@@ -19,6 +21,7 @@ from annotary.cli.reading import must_have_read, report
 @click.option("--format", "format_", metavar="FORMAT", help="The files' format; else recognised.")
 @click.option("--images", type=click.Path(exists=True), help="The images' folder.")
 @click.option("--rejects", type=click.Path(file_okay=False), help="Write faulty records here.")
+@read_options
 @PREFIX
 @click.option("--show", default=50, show_default=True, help="Problems to print; 0: all.")
 @without_store
@@ -28,6 +31,7 @@ def check(
     format_: str | None,
     images: str | None,
     rejects: str | None,
+    reading: dict[str, Any],
     prefixes: tuple[str, ...],
     show: int,
 ) -> None:
@@ -48,6 +52,7 @@ def check(
             images=Path(images) if images else None,
             on_error="skip",
             keep=False,
+            wishes=wishes(reading),
             progress=progress.advance,
             rejects=FolderOutput(Path(rejects)) if rejects else None,
         )

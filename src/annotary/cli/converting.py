@@ -15,6 +15,7 @@ from annotary.cli.failures import DATA_REFUSED, writing
 from annotary.cli.importing import ON_ERROR, PATH, PREFIX
 from annotary.cli.progress import Progress
 from annotary.cli.reading import must_have_read, reading_data, report
+from annotary.cli.readoptions import repairs, taken, wishes
 from annotary.cli.texts import export_text
 
 
@@ -39,6 +40,7 @@ from annotary.cli.texts import export_text
 @click.option("--on-error", type=ON_ERROR, default="reject_session", show_default=True)
 @OVERWRITE
 @export_options
+@repairs
 @PREFIX
 @click.option("--show", default=10, show_default=True, help="How many problems to print; 0: all.")
 @without_store
@@ -53,6 +55,8 @@ def convert(
     on_error: Any,
     overwrite: bool,
     given: dict[str, Any],
+    repair: str,
+    lint: str,
     prefixes: tuple[str, ...],
     show: int,
 ) -> None:
@@ -68,6 +72,11 @@ def convert(
     target = formats.get(to)
     source, mode = _images(images, mode, paths)
     options = options_of(given, mode)
+    # an option is the reader's where the writer does not know it
+    readers = {name for f in formats.readers() for name in f.ReadOptions.__struct_fields__}
+    readers -= {*target.Options.__struct_fields__}
+    theirs = {name: options.extra.pop(name) for name in [*options.extra] if name in readers}
+    reading = {"options": theirs, **taken({"repair": repair, "lint": lint})}
     destination = Destination(out, overwrite)
     folder = destination.folder
     with Inputs.of_annotations() as inputs, Progress("Reading") as progress:
@@ -78,6 +87,7 @@ def convert(
             format_=formats.get(from_) if from_ else None,
             images=source,
             on_error=on_error,
+            wishes=wishes(reading),
             progress=progress.advance,
         )
     with conversion:

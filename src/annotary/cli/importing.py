@@ -13,6 +13,7 @@ from annotary.cli.context import Context, common
 from annotary.cli.failures import DATA_REFUSED, Stopped, must_be_writable, writing
 from annotary.cli.interrupting import done, interruptible, still_running, stopped
 from annotary.cli.progress import Progress
+from annotary.cli.readoptions import read_options
 from annotary.cli.texts import ERROR, import_text, print_logs
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ ON_ERROR = click.Choice(["reject_session", "reject_file", "skip"])
     show_default=True,
     help="What becomes of annotations that were edited by hand.",
 )
+@read_options
 @PREFIX
 @click.option("--show", default=10, show_default=True, help="How many problems to print; 0: all.")
 @common
@@ -84,6 +86,7 @@ def import_(
     mode: Any,
     source: str | None,
     on_conflict: Any,
+    reading: dict[str, Any],
     prefixes: tuple[str, ...],
     show: int,
 ) -> None:
@@ -115,6 +118,7 @@ def import_(
             mode=mode,
             source=source,
             on_conflict=on_conflict,
+            **reading,
         )
         session.on_progress = lambda found: progress.set(
             found.status.annotations.with_status.Processed

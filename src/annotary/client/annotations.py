@@ -248,6 +248,10 @@ class Annotations:
         mode: model.ImportMode = "add",
         source: str | None = None,
         on_conflict: model.OnConflict = "keep",
+        options: Mapping[str, Any] | None = None,
+        repair: Sequence[str] = (),
+        on_fault: Mapping[str, str] | None = None,
+        lint: model.Lint = "off",
     ) -> ImportSession:
         """Import annotation files::
 
@@ -274,6 +278,12 @@ class Annotations:
         its own source. With a source given, only its annotations are compared. ``on_conflict``:
         whether annotations that were edited by hand are kept, or overwritten.
 
+        ``options``: of the files' formats (``{"tag": "balloon"}``); an unknown one is an error that
+        lists the known. ``repair``: ``clip`` cuts shapes off at the edge of their image,
+        ``drop-empty`` leaves out shapes without area, ``drop-outside`` those that leave their
+        image; ``on_fault`` says it fault by fault (``{"out-of-bounds": "clip"}``). All of it is
+        counted and told. ``lint``: ``warn`` looks at rules of good practice, ``error`` refuses.
+
         Raises :class:`~annotary.errors.ImportFailedError` at the end of the block when the
         session was refused; ``session.get_logs()`` then has every problem.
         """
@@ -286,14 +296,18 @@ class Annotations:
             "mode": mode,
             "source": source,
             "on_conflict": on_conflict,
+            "options": dict(options or {}),
+            "repair": list(repair),
+            "on_fault": dict(on_fault or {}),
+            "lint": lint,
         }
-        options = convert(given, routes.ImportOptions, "import")
+        body = convert(given, routes.ImportOptions, "import")
         created: model.ImportSession = self._transport.call(
             "imports.create",
             routes.CreateImportSession(
                 project_id=self._project_id,
                 # the plain request of the public client where nothing special is asked for
-                body=None if options == routes.ImportOptions() else options,
+                body=None if body == routes.ImportOptions() else body,
             ),
         )
         return ImportSession(self._transport, created, background=background)

@@ -97,6 +97,9 @@ class Format:
     record_paths: ClassVar[tuple[str, ...]] = ()
     """For JSON and XML: where records stand, as pointers with ``*`` for any child."""
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
+    """What can be chosen when it is written."""
+    ReadOptions: ClassVar[type[msgspec.Struct]] = NoOptions
+    """What can be chosen when it is read; ``rows.options`` is one of these."""
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:
         """Whether the file is of this format, judged by its content first and name last.

@@ -74,6 +74,12 @@ class RowSink:
         self.records = 0
         self.rejected = 0
         self.skipped = 0
+        self.options: Any = None
+        """The choices of the caller: an instance of the format's ``ReadOptions``, or None."""
+        self.groups: dict[int, str] = {}
+        """Images -> the part of the source (train, val, test) that they belong to."""
+        self.states: dict[int, str] = {}
+        """Images -> how far they are annotated, where the source says so."""
         self.problems: list[Problem] = []
         self.lost_places: list[Location] | None = None
         """Where the records stand that were rejected or skipped; kept only if asked for."""

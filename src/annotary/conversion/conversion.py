@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from annotary import matching
+from annotary import formats, matching
 from annotary.batch import AnnotationBatch
 from annotary.contract.format import Format
 from annotary.contract.output import Output
@@ -27,6 +27,7 @@ from annotary.reading.inputs import Inputs
 from annotary.reading.log import ProblemLog
 from annotary.reading.policy import FileOutcome, refuse, settle
 from annotary.reading.session import Reading
+from annotary.reading.wishes import Wishes
 from annotary.syntax.source import SourceFile
 from annotary.writing.exporting import ExportTag, Origin, export
 from annotary.writing.output import FolderOutput, ZipOutput
@@ -128,10 +129,14 @@ class Conversion:
         progress: Callable[[int], None] | None = None,
         rejects: Output | None = None,
         remarks: Sequence[Problem] = (),
+        wishes: Wishes | None = None,
     ) -> None:
+        if wishes is not None:
+            read_by = format_ and format_.read_by
+            wishes.check(formats.get(read_by) if read_by else format_)
         self.images = OpenImages(images)
         self._receiver = _SpoolReceiver(on_error, keep, progress)
-        reading = Reading(self.images, self._receiver, rejects=rejects)
+        reading = Reading(self.images, self._receiver, rejects=rejects, wishes=wishes)
         try:
             for each in (*remarks, *self.images.problems):
                 reading.tell(each)

@@ -17,6 +17,7 @@ from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ImportReport
 from annotary.problems import Problem
 from annotary.reading.session import Reading
+from annotary.reading.wishes import Wishes
 from annotary.store import Store, changes, imports, operations, tags
 from annotary.store.arriving import Arriving, sweep
 from annotary.store.attributes import AttributeBook
@@ -102,6 +103,7 @@ class ImportRun:
                     project_tags=[t.name for t in tags.all_of(arriving.db, arriving.project)],
                     check_attributes=book.check,
                     rejects=rejects,
+                    wishes=Wishes(options.options, options.repair, options.on_fault, options.lint),
                 )
                 bad = {problem.file for problem in missing}
                 for problem in (*remarks, *missing):

@@ -198,6 +198,8 @@ class StoreReceiver:
             dry_run=self._options.dry_run,
             tags_created=[] if refused else self.tags_created,
             assets_created=0 if refused else self.assets_created,
+            moved=sum(f.moved for f in reading.reports),
+            clipped=sum(f.clipped for f in reading.reports),
             unread=sum(f.role == "failed" for f in reading.reports),
             errors=reading.log.errors,
             warnings=reading.log.warnings,

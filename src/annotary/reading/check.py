@@ -33,7 +33,8 @@ class Checked:
 
     def __init__(self, rows: int) -> None:
         self.faulty: Bools = np.zeros(rows, np.bool_)
-        self.clamped = 0
+        self.moved = 0
+        """Rows of which a coordinate was moved to the edge by more than a float is short of."""
         self.faults: list[tuple[int, str, dict[str, Any]]] = []
         """(row, rule code, values for its texts)"""
 
@@ -114,8 +115,10 @@ def _bounds(
     far &= known
     near = beyond & ~far & known
     if near.any():
+        noise = FRACTION_TOLERANCE * (1.0 if normalized else np.maximum(limit, 1.0))
+        seen = near & ((coords < -noise) | (coords > limit + noise))
         coords[near] = np.clip(coords[near], 0.0, limit[near])
-        found.clamped += len(np.unique(_rows_of(batch, np.flatnonzero(near))))
+        found.moved += len(np.unique(_rows_of(batch, np.flatnonzero(seen))))
     if far.any():
         indexes = np.flatnonzero(far)
         rows = _rows_of(batch, indexes)
@@ -134,6 +137,15 @@ def _bounds(
                     width=int(widths[row]),
                     height=int(heights[row]),
                 )
+
+
+def slacks(widths: Floats, heights: Floats, *, normalized: bool) -> Floats:
+    """How far [n, 2] a coordinate may overshoot its image in x and y, in the file's own unit."""
+    if not normalized:
+        return np.full((len(widths), 2), PIXEL_TOLERANCE)
+    sizes = np.column_stack([widths, heights])
+    with np.errstate(divide="ignore"):
+        return np.where(sizes > 0, PIXEL_TOLERANCE / sizes, FRACTION_TOLERANCE)
 
 
 def _all_inside(batch: AnnotationBatch, widths: Floats, heights: Floats, normalized: bool) -> bool:

@@ -15,7 +15,8 @@ from annotary.contract.rows import RowSink
 from annotary.matching import Match
 from annotary.model import FileReport, ImageMatch
 from annotary.problems import NOWHERE, Location, Problem
-from annotary.reading.check import check
+from annotary.reading.check import check, slacks
+from annotary.reading.repair import clip
 from annotary.syntax.source import SourceError, SourceFile
 
 if TYPE_CHECKING:
@@ -47,13 +48,16 @@ class FileReading:
         self.source = source
         self.format = format_
         self.rows = RowSink(source.name, self._flush)
+        self.rows.options = session.wishes.options_of(format_)
         self.report = FileReport(file=source.name, format=format_.name)
         self.assets = np.zeros(0, np.int32)
         self.widths = np.zeros(0)
         self.heights = np.zeros(0)
         self.frames: dict[int, int] = {}
         self.faulty = 0
-        self.clamped = 0
+        self.moved = self.clipped = 0
+        """Shapes that were moved to the edge of their image, and that were cut off there."""
+        self._dropped: dict[str, tuple[int, Location]] = {}
         self.broken = False
         self.stranger = False
         """It holds no annotations, and nobody named it."""
@@ -83,6 +87,7 @@ class FileReading:
         self._tell_problems()
         for image, count in self.refused.items():
             self._tell_image(image, count)
+        self._tell_changes()
         self.report.records = rows.records
         self.report.images = len(rows.image_names)
 
@@ -90,6 +95,20 @@ class FileReading:
         for problem in self.rows.problems:
             self.session.log.add(problem)
         self.rows.problems = []
+
+    def _tell_changes(self) -> None:
+        """Say what was changed or left out of what the file says, each with its number."""
+        file, report = self.source.name, self.report
+        report.moved, report.clipped = self.moved, self.clipped
+        if self.moved:
+            values = {"shapes": counted(self.moved, "shape")}
+            self.session.log.add(Problem("moved", file, values=values))
+        if self.clipped:
+            values = {"shapes": counted(self.clipped, "object")}
+            self.session.log.add(Problem("clipped", file, values=values))
+        for code, (count, place) in self._dropped.items():
+            values = {"shapes": counted(count, "shape"), "code": code}
+            self.session.log.add(Problem("left-out", file, place, values))
 
     def _flush(self, rows: RowSink, batch: AnnotationBatch) -> None:
         self._resolve()
@@ -107,20 +126,35 @@ class FileReading:
             lost = batch.image[starts[:-1]][bad[starts[:-1]]]
             for image, count in zip(*np.unique(lost, return_counts=True), strict=True):
                 self.refused[int(image)] = self.refused.get(int(image), 0) + int(count)
+        actions = self.session.wishes.actions
+        if actions.get("out-of-bounds") == "clip":
+            slack = slacks(widths, heights, normalized=rows.normalized)
+            batch, cut = clip(batch, widths, heights, slack, normalized=rows.normalized)
+            self.clipped += len(np.unique(batch.record[cut & ~bad]))
         checked = check(batch, widths, heights, normalized=rows.normalized)
-        self.clamped += checked.clamped
+        self.moved += checked.moved
+        faulty, dropped = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         for row, code, values in checked.faults:
             if bad[row]:
                 continue
             place = rows.place(int(batch.at[row]))
-            self.session.log.add(Problem(code, self.source.name, place, values))
-        bad |= checked.faulty
+            if actions.get(code) == "skip":
+                dropped[row] = True
+                count, told = self._dropped.get(code, (0, place))
+                self._dropped[code] = count + 1, told
+            else:
+                faulty[row] = True
+                self.session.log.add(Problem(code, self.source.name, place, values))
+        bad |= faulty
         self._check_classes(batch, bad)
         self._check_attributes(batch, bad)
-        if bad.any():
+        if bad.any() or dropped.any():
             # one faulty part makes the whole object faulty
             lost = np.add.reduceat(bad, starts[:-1]) > 0
             self.faulty += int((lost & ~refused[starts[:-1]]).sum())
+            gone = (np.add.reduceat(dropped, starts[:-1]) > 0) & ~lost
+            rows.skipped += int(gone.sum())
+            lost |= gone
             if rows.lost_places is not None:
                 first = batch.at[starts[:-1][lost]]
                 rows.lost_places += [rows.place(int(at)) for at in first.tolist()]
@@ -261,6 +295,11 @@ class FileReading:
         code, values = self._why[image]
         place = self.rows.image_place(image)
         self.session.log.add(Problem(code, self.source.name, place, values, count=max(records, 1)))
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 shape was``, ``2 shapes were``."""
+    return f"{count:,} {noun} was" if count == 1 else f"{count:,} {noun}s were"
 
 
 def problem_of(error: SourceError, file: str) -> Problem:

@@ -20,6 +20,7 @@ from annotary.reading.log import ProblemLog
 from annotary.reading.recognise import Recognised, recognise
 from annotary.reading.rejects import write_rejects
 from annotary.reading.strangers import Strangers
+from annotary.reading.wishes import Wishes
 from annotary.syntax.source import FileSet, SourceFile
 
 
@@ -36,7 +37,9 @@ class Reading:
         | None = None,
         progress: Callable[[int], None] | None = None,
         rejects: Output | None = None,
+        wishes: Wishes | None = None,
     ) -> None:
+        self.wishes = wishes or Wishes()
         self.images = images
         self.receiver = receiver
         self.files = FileSet(project_tags)

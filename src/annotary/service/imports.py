@@ -19,6 +19,7 @@ from annotary.model import (
     ImportSession,
     ImportSessionLog,
 )
+from annotary.reading.wishes import Wishes
 from annotary.service.noun import ServicePart
 from annotary.store import changes, imports, operations
 from annotary.store.blobs import import_folder, rejects_key
@@ -44,6 +45,9 @@ class ImportService(ServicePart):
                     f"The format {options.format} can be exported, not imported.",
                     hint=f"Importable: {', '.join(f.name for f in formats.readers())}.",
                 )
+        named = formats.get(options.format) if options.format else None
+        reader = formats.get(named.read_by) if named and named.read_by else named
+        Wishes(options.options, options.repair, options.on_fault, options.lint).check(reader)
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             session = imports.create(db, project, msgspec.json.encode(options))
