@@ -21,6 +21,7 @@ ProjectType = Literal["ObjectDetection", "Classification", "Keypoint", "RGBD"]
 Overview = Literal["Queued", "Running", "Finished", "Cancelled", "Errored"]
 AttributeType = Literal["Categorical", "Numeric", "String"]
 OnError = Literal["reject_session", "reject_file", "skip"]
+OnExistingProject = Literal["refuse", "add"]
 OnLoss = Literal["warn", "refuse", "allow"]
 ImportMode = Literal["add", "append", "update", "sync", "replace"]
 """What an import does with what is there already: see the SDK's ``create_import_session``."""

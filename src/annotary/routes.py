@@ -27,10 +27,15 @@ class Nothing(Wire):
 
 
 class NewProject(Wire):
-    """A project to create."""
+    """A project to create.
+
+    ``on_existing``: what to do when its name is taken. Not given, an embedded store refuses and a
+    server adds a second one, as its API always has.
+    """
 
     name: str
     type: model.ProjectType = "ObjectDetection"
+    on_existing: model.OnExistingProject | None = None
 
 
 class CreateProject(Wire):

@@ -169,5 +169,11 @@ def _context(given: dict[str, Any]) -> Context:
     if not home and not endpoint:
         home = os.environ.get("ANNOTARY_HOME") or None
         endpoint = os.environ.get("ANNOTARY_ENDPOINT") or None
-    key = given.get("secret_key") or os.environ.get("ANNOTARY_SECRET_KEY") or None
+    key = given.get("secret_key")
+    if key and not home and not endpoint:
+        endpoint = os.environ.get("DATATURE_API_BASE_URL") or None
+        if not endpoint:
+            raise click.UsageError("--secret-key is for a server: give --endpoint too.")
+    if endpoint:
+        key = key or os.environ.get("ANNOTARY_SECRET_KEY") or None
     return Context(None if endpoint else home, endpoint, key, given.get("as_json", False))

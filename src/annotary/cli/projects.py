@@ -31,7 +31,7 @@ def project() -> None:
 def create(context: Context, name: str, type_: Any) -> None:
     """Create a project called NAME."""
     context.creates = True
-    made = context.client.create_project(name, type_)
+    made = context.client.create_project(name, type_, on_existing="refuse")
     context.answer(made.get_info(), f"Created {made.name} ({made.id}).")
 
 

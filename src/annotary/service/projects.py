@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import msgspec
 
 from annotary import ids, routes
-from annotary.errors import NotFoundError, ValidationError
+from annotary.errors import ConflictError, NotFoundError, ValidationError
 from annotary.model import DeleteResponse, Erased, Project, ProjectUser, Workspace
 from annotary.service.noun import ServicePart
 from annotary.store import annotations as stored
 from annotary.store import lostassets, operations, projects, purging
 from annotary.store.blobs import export_key
+from annotary.store.database import Database
+from annotary.store.projects import ProjectKey
 
 
 class WorkspaceService(ServicePart):
@@ -34,10 +36,11 @@ class ProjectService(ServicePart):
 
     def create(self, request: routes.CreateProject) -> Project:
         """Add a project."""
-        name = request.body.name.strip()
-        if not name:
-            raise ValidationError("A project needs a name.")
+        name = _name(request.body.name)
+        door = "refuse" if self.service.links.local else "add"
         with self.store.write() as db:
+            if (request.body.on_existing or door) == "refuse":
+                _must_be_free(db, name)
             return projects.describe(db, [projects.create(db, name, request.body.type)])[0]
 
     def get(self, request: routes.InProject) -> Project:
@@ -49,11 +52,11 @@ class ProjectService(ServicePart):
         """Rename a project, or say how long what is deleted or replaced is kept."""
         body = request.body
         days = None if body.keep is msgspec.UNSET else purging.read_days(body.keep)
-        name = None if body.name is msgspec.UNSET else body.name.strip()
-        if name == "":
-            raise ValidationError("A project needs a name.")
+        name = None if body.name is msgspec.UNSET else _name(body.name)
         with self.store.write() as db:
             project = self.project(db, request.project_id)
+            if name is not None and self.service.links.local:
+                _must_be_free(db, name, project)
             with self.change(
                 db, project, "update_project" if name is None else "rename_project"
             ) as change:
@@ -130,3 +133,21 @@ class ProjectService(ServicePart):
                 id=f"user_{owner}", access_type="owner", email="", nickname=owner, picture=""
             )
         ]
+
+
+def _name(given: str) -> str:
+    name = given.strip()
+    if not name:
+        raise ValidationError("A project needs a name.")
+    return name
+
+
+def _must_be_free(db: Database, name: str, mine: ProjectKey | None = None) -> None:
+    """A script that is run again must not make a second project of the same name in silence."""
+    others = [each for each in projects.find_named(db, name) if each != mine]
+    if others:
+        raise ConflictError(
+            f"There is a project {name!r} already ({others[0].text}).",
+            hint="Use it, choose another name, or delete it first. In code, client.project(name) "
+            "answers the project and makes it only when it is missing.",
+        )
