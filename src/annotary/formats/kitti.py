@@ -48,6 +48,7 @@ an image without objects. Tolerated: a byte order mark, CRLF, tabs, blank lines.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -56,10 +57,19 @@ from annotary.contract.dataset import Dataset, Part
 from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
-from annotary.formats.kit.label_lines import fault, image_name, label_text, looks_like_labels
+from annotary.formats.kit.label_lines import (
+    LineKind,
+    declare,
+    fault,
+    image_name,
+    is_number,
+    label_text,
+    looks_like_labels,
+)
 from annotary.formats.yolo_darknet.write import row_boxes, write_labels
 from annotary.syntax.source import FileSet, SourceFile
 
+KITTI_FIELDS = 15
 FIELDS = (
     "the type",
     "truncated",
@@ -283,5 +293,21 @@ def _fields(properties: dict[str, Any]) -> tuple[str, str]:
     score = number("score", "")
     return before, f"{after} {score}" if score else after
 
+
+def _looks(parts: list[bytes]) -> bool | None:
+    """Whether a line is of KITTI (True), nearly (False), or not at all (None)."""
+    count = len(parts)
+    numeric = [is_number(part) for part in parts]
+    if count >= KITTI_FIELDS and all(numeric[1 - KITTI_FIELDS :]):
+        # a class may be called 1: then the box in pixels and the unknown sizes tell
+        fields = [float(part) for part in parts[1 - KITTI_FIELDS :]]
+        if not numeric[0] or (count <= KITTI_FIELDS + 1 and max(map(abs, fields)) > 2):
+            return True
+    # or one but for a value or two
+    nearly = abs(count - KITTI_FIELDS) <= 3 and sum(numeric[1:]) >= 9
+    return False if nearly and not numeric[0] else None
+
+
+declare(LineKind("kitti", KITTI_FIELDS, _looks, re.compile(r"(?:^|/)label_\d/[^/]*$")))
 
 FORMAT = Kitti()

@@ -1,9 +1,10 @@
-"""Text with one object per line and one file per image: what YOLO and KITTI label files share."""
+"""Text with one object per line and one file per image: what label files share."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from annotary.contract.rows import RowSink
 from annotary.problems import Location
@@ -13,11 +14,9 @@ IMAGES_FOR = {"labels": "images"} | {f"label_{i}": f"image_{i}" for i in range(4
 """Folders of labels, and the folders beside them where the images are."""
 
 SAMPLE_LINES = 8
-KITTI_FIELDS = 15
 
 _NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)", re.I)
 _DECIMAL_COMMA = re.compile(rb"[-+]?\d+,\d+")
-_KITTI_FOLDER = re.compile(r"(?:^|/)label_\d/[^/]*$")
 _TOKEN = re.compile(r"\S+")
 
 
@@ -54,8 +53,31 @@ def image_name(name: str) -> str:
     return stem
 
 
+class LineKind(NamedTuple):
+    """What the lines of a format's label files look like; each format declares its own.
+
+    ``test`` gets the values of a line: True for a faultless one of the format, False for one that
+    may be of it with a fault, None for another. ``fields`` is how many values a line has at least:
+    of two formats with a faultless line, the one that asks for more has it. ``folder`` is where
+    files without a line are known to be of the format.
+    """
+
+    format: str
+    fields: int
+    test: Callable[[list[bytes]], bool | None]
+    folder: re.Pattern[str] | None = None
+
+
+_KINDS: dict[str, LineKind] = {}
+
+
+def declare(kind: LineKind) -> None:
+    """Say what the lines of a format look like."""
+    _KINDS[kind.format] = kind
+
+
 def looks_like_labels(source: SourceFile) -> str:
-    """``yolo``, ``kitti``, ``empty`` (nothing but white space, ends with ``.txt``) or nothing.
+    """The format of a label file, ``empty`` (white space, ends with ``.txt``) or nothing.
 
     The first good line decides at once; of files that begin with a fault, most of the first
     lines.
@@ -66,53 +88,48 @@ def looks_like_labels(source: SourceFile) -> str:
         name = source.name.lower()
         if not name.endswith((".txt", ".txt.gz")):
             return ""
-        return "kitti" if _KITTI_FOLDER.search(name) else "empty"
+        places = (
+            kind.format for kind in _KINDS.values() if kind.folder and kind.folder.search(name)
+        )
+        return next(places, "empty")
     if b"\0" in head:
         return ""
     if begin[:1] in b"{[<":
-        # a type may be called [box]
-        first = begin.split(b"\n", 1)[0].split()
-        return "kitti" if _line_kind(first) == ("kitti", True) else ""
+        # a class may be called [box]
+        found, good = _line_kind(begin.split(b"\n", 1)[0].split())
+        return found if good else ""
     lines = begin.split(b"\n", SAMPLE_LINES)[:SAMPLE_LINES]
-    votes = {"yolo": 0, "kitti": 0, "": 0}
+    votes = dict.fromkeys([*_KINDS, ""], 0)
     for line in lines:
         parts = line.split()
         if not parts:
             continue
-        kind, good = _line_kind(parts)
+        found, good = _line_kind(parts)
         if good:
-            return kind
-        votes[kind] += 1
-    kind = max(votes, key=lambda k: (votes[k], k))
-    return kind if votes[kind] * 2 >= sum(votes.values()) else ""
+            return found
+        votes[found] += 1
+    found = max(votes, key=lambda k: (votes[k], k))
+    return found if votes[found] * 2 >= sum(votes.values()) else ""
 
 
 def _line_kind(parts: list[bytes]) -> tuple[str, bool]:
-    """What a line looks like, and whether it is a faultless example of that."""
-    count = len(parts)
-    numeric = [_NUMBER.fullmatch(part) is not None for part in parts]
-    if count >= KITTI_FIELDS and all(numeric[1 - KITTI_FIELDS :]):
-        # a class may be called 1: then the box in pixels and the unknown sizes tell
-        fields = [float(part) for part in parts[1 - KITTI_FIELDS :]]
-        if not numeric[0] or (count <= KITTI_FIELDS + 1 and max(map(abs, fields)) > 2):
-            return "kitti", True
-    if not numeric[0]:
-        return ("kitti", False) if _nearly_kitti(count, numeric) else ("", False)
-    if count == 1:
+    """Which format a line looks like, and whether it is a faultless example of that."""
+    told = [(kind.test(parts), kind) for kind in _KINDS.values()]
+    likely = [(good, kind.fields, kind.format) for good, kind in told if good is not None]
+    if not likely:
         return "", False
-    if all(numeric):
-        values = [abs(float(part)) for part in parts[1:]]
-        if count <= 6:
-            return "yolo", count >= 5 and max(values) <= 1
-        large = sum(value > 2 for value in values)
-        return ("yolo", False) if large * 4 < count else ("", False)
-    close = sum(numeric) + sum(_DECIMAL_COMMA.fullmatch(part) is not None for part in parts)
-    return ("yolo", False) if count >= 3 and close * 2 >= count else ("", False)
+    good, _, format = max(likely)
+    return format, good
 
 
-def _nearly_kitti(count: int, numeric: list[bool]) -> bool:
-    """Whether a line is a KITTI line but for a value or two."""
-    return abs(count - KITTI_FIELDS) <= 3 and sum(numeric[1:]) >= 9
+def is_number(part: bytes) -> bool:
+    """Whether a value of a line is a number (or ``nan``, ``inf``: told later)."""
+    return _NUMBER.fullmatch(part) is not None
+
+
+def has_decimal_comma(part: bytes) -> bool:
+    """Whether a value of a line is a number but for its comma."""
+    return _DECIMAL_COMMA.fullmatch(part) is not None
 
 
 def column(line: str, token: int) -> int:

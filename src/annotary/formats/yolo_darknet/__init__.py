@@ -69,7 +69,16 @@ from annotary.contract.dataset import Dataset, Part
 from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
-from annotary.formats.kit.label_lines import fault, image_name, label_text, looks_like_labels
+from annotary.formats.kit.label_lines import (
+    LineKind,
+    declare,
+    fault,
+    has_decimal_comma,
+    image_name,
+    is_number,
+    label_text,
+    looks_like_labels,
+)
 from annotary.formats.yolo_darknet.classes import DATA, NAMES, ClassList, class_list, companion_kind
 from annotary.formats.yolo_darknet.write import (
     box_texts,
@@ -117,9 +126,9 @@ class YoloDarknet(Format):
         if found == "empty":
             # whether it stands among label files is known when it is read
             files.read_cache[source.name, "yolo-empty"] = True
-        elif found == "yolo":
+        elif found == self.name:
             files.read_cache[source.folder, "label-files"] = True
-        return found in ("yolo", "empty")
+        return found in (self.name, "empty")
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
         text, whole = label_text(source)
@@ -337,5 +346,23 @@ def _cornered(x: float, y: float, w: float, h: float) -> bool:
     low, high = -TOLERANCE, 1 + TOLERANCE
     return x >= low and y >= low and x + w <= high and y + h <= high
 
+
+def _looks(parts: list[bytes]) -> bool | None:
+    """Whether a line is of YOLO (True), may be with a fault (False), or is not (None)."""
+    count = len(parts)
+    numeric = [is_number(part) for part in parts]
+    if count == 1 or not numeric[0]:
+        return None
+    if all(numeric):
+        values = [abs(float(part)) for part in parts[1:]]
+        if count <= 6:
+            return count >= 5 and max(values) <= 1
+        large = sum(value > 2 for value in values)
+        return False if large * 4 < count else None
+    close = sum(numeric) + sum(map(has_decimal_comma, parts))
+    return False if count >= 3 and close * 2 >= count else None
+
+
+declare(LineKind("yolo_darknet", 5, _looks))
 
 FORMAT = YoloDarknet()
