@@ -838,6 +838,24 @@ class ConditionsPatch(Wire):
 # --- exports --------------------------------------------------------------------------------
 
 
+class SplitOptions(Wire, forbid_unknown_fields=True):
+    """How images are divided into parts.
+
+    ``parts``: their names and weights, in order; or ``folds``: so many parts of one size, named
+    ``fold1`` and on. ``by``: ``tag`` keeps the share of every tag in every part, ``none`` goes by
+    seed and file name alone, ``group`` keeps the parts that the source has given (asset groups
+    called train, valid, test and the like; without such, every group is a part). ``group``: what
+    stays together: ``folder``, ``asset_group``, ``metadata:KEY``, ``regex:PATTERN`` or
+    ``frames``. ``keep``: images that the source has given a part stay in it.
+    """
+
+    parts: dict[str, float] = {}
+    folds: int = 0
+    by: Literal["tag", "none", "group"] = "tag"
+    group: str = ""
+    keep: bool = False
+
+
 ImagesMode = Literal["none", "copy", "link"]
 """What becomes of the images in an export."""
 
@@ -865,6 +883,9 @@ class ExportOptions(Wire, forbid_unknown_fields=True):
     layout: str = ""
     where: str | None = None
     """Only what a query means; see docs/queries.md."""
+    split: dict[str, Any] | str | None = None
+    """A :class:`SplitOptions`, weights by part, or text: ``train=0.7,val=0.2,test=0.1``,
+    ``folds=5``, ``source``."""
 
 
 class ExportRequest(Wire, forbid_unknown_fields=True):
@@ -914,6 +935,8 @@ class ExportManifest(Wire, omit_defaults=False):
     """Where the trainer looks for images, below the export's folder."""
     images: list[str] = []
     """The images that were written."""
+    notes: list[str] = []
+    """What else is to be known of the parts."""
     snapshot: str | None = None
     """The snapshot of which it is; None: of the state at the time."""
 

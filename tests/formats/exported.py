@@ -58,6 +58,9 @@ class Found:
     def read_image(self, image: int) -> bytes | None:
         return None
 
+    def metadata(self, key: str) -> Sequence[str]:
+        return [""] * len(self.names)
+
     def picture(self, image: int) -> AbstractContextManager[Path | None]:
         return nullcontext(None)
 

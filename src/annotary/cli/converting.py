@@ -109,6 +109,8 @@ def convert(
         report(context, conversion, show)
     for loss in manifest.losses:
         click.secho(loss.text, fg="yellow")
+    for note in manifest.notes:
+        click.secho(note, fg="yellow")
     click.echo(export_text(out, manifest))
 
 

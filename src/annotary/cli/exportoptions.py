@@ -22,6 +22,24 @@ _OPTIONS = [
         metavar="LAYOUT",
         help="Where files lie: ultralytics, darknet, voc, coco, imagefolder.",
     ),
+    click.option(
+        "--split",
+        metavar="PARTS",
+        help="train=0.7,val=0.2,test=0.1, or folds=5, or source: the parts that came in.",
+    ),
+    click.option(
+        "--split-by",
+        type=click.Choice(["tag", "none", "group"]),
+        help="Keep every tag's share; or by name alone; or each group as a part.",
+    ),
+    click.option(
+        "--split-group",
+        metavar="RULE",
+        help="What stays together: folder, asset_group, metadata:KEY, regex:PATTERN, frames.",
+    ),
+    click.option(
+        "--split-keep", is_flag=True, help="Images stay in the part that their source gave them."
+    ),
     click.option("--split-ratio", type=click.FloatRange(0, 1), default=0.0, help="For validation."),
     click.option(
         "--seed", type=int, default=1337, show_default=True, help="Decides what chance decides."
@@ -41,7 +59,19 @@ _OPTIONS = [
         help='Only what a query means: "tag = cat and width >= 10px"; see docs/queries.md.',
     ),
 ]
-_NAMES = ("layout", "split_ratio", "seed", "normalized", "on_loss", "options", "where")
+_NAMES = (
+    "layout",
+    "split",
+    "split_by",
+    "split_group",
+    "split_keep",
+    "split_ratio",
+    "seed",
+    "normalized",
+    "on_loss",
+    "options",
+    "where",
+)
 
 
 def export_options(function: F) -> F:
@@ -71,6 +101,7 @@ def options_of(given: dict[str, Any], images: str) -> ExportOptions:
         images=images,  # type: ignore[arg-type]
         layout=given["layout"],
         where=given["where"],
+        split=_split(given),
     )
 
 
@@ -88,3 +119,23 @@ def _format_options(given: tuple[str, ...]) -> dict[str, Any]:
         except msgspec.DecodeError:
             options[name] = value
     return options
+
+
+def _split(given: dict[str, Any]) -> dict[str, Any] | str | None:
+    """The division that the options ask for together."""
+    from annotary.model import ExportOptions
+    from annotary.writing.parts import wanted
+
+    by, group, keep = given["split_by"], given["split_group"], given["split_keep"]
+    if by == "group":
+        if given["split"] and given["split"] not in {"source", "group"}:
+            raise click.UsageError("--split-by group keeps the groups as parts: leave out --split.")
+        return {"by": "group"}
+    if not (by or group or keep):
+        return given["split"]  # type: ignore[no-any-return]
+    if not given["split"]:
+        raise click.UsageError("Missing option '--split': which parts are there to be?")
+    spec = wanted(ExportOptions(split=given["split"]))
+    assert spec is not None
+    found: dict[str, Any] = {"parts": spec.parts, "folds": spec.folds, "by": by or spec.by}
+    return {**found, "group": group or "", "keep": keep}

@@ -15,8 +15,9 @@ from annotary import formats, matching
 from annotary.batch import AnnotationBatch
 from annotary.contract.format import Format
 from annotary.contract.output import Output
+from annotary.conversion.sourceparts import image_sets, part_of, part_of_image
 from annotary.conversion.spool import Spool
-from annotary.errors import ValidationError
+from annotary.errors import BadRequestError, ValidationError
 from annotary.matching import Candidate, Match
 from annotary.model import ExportManifest, ExportOptions, FileReport, ImageMatch, OnError, Skeleton
 from annotary.problems import Problem
@@ -169,6 +170,9 @@ class Conversion:
         origin = self.origin()
         if options.where is not None:
             origin = Selected(origin, language.parse(options.where))
+        if origin.groups and not options.split and not options.split_ratio:
+            # what came in as parts goes out as parts
+            options = msgspec.structs.replace(options, split="source")
         return export(origin, format_, options, out, progress)
 
     def origin(self) -> Origin:
@@ -205,6 +209,9 @@ class _SpoolReceiver:
         self._progress = progress
         self._held: list[AnnotationBatch] = []
         self._good = self._rows = 0
+        self.parts: dict[int, str] = {}
+        """The part that the source gives an image, by the image's number."""
+        self.sets: dict[str, str] | None = None
 
     def begin_file(self, file: FileReading) -> None:
         self._good = self._rows = 0
@@ -236,6 +243,18 @@ class _SpoolReceiver:
         if self._keep:
             self._number(file)
             self._keep_numbers(file)
+            self._keep_parts(file)
+
+    def _keep_parts(self, file: FileReading) -> None:
+        if self.sets is None:
+            self.sets = image_sets(file.session.files.companions.get("voc-image-set", ()))
+        own = part_of(file.source.name)
+        for name, image in zip(file.rows.image_names, file.assets.tolist(), strict=False):
+            if image >= 0:
+                stem = name.rpartition("/")[2].rpartition(".")[0] or name
+                part = self.sets.get(stem, "") or own or part_of_image(name)
+                if part:
+                    self.parts.setdefault(image, part)
 
     def _number(self, file: FileReading) -> None:
         names = file.rows.tag_names
@@ -276,7 +295,12 @@ class _SpoolOrigin:
         sizes = images.sizes[self._order] if order else images.sizes
         self.widths, self.heights = sizes[:, 0], sizes[:, 1]
         self.ids: Sequence[str] = ()
-        self.groups: Sequence[Sequence[str]] = ()
+        parts = [receiver.parts.get(i, "") for i in order]
+        # one word alone says how a file is called, not how a dataset is divided
+        told = len(set(parts) - {""}) > 1
+        self.groups: Sequence[Sequence[str]] = [[part] if part else [] for part in parts]
+        if not told:
+            self.groups = ()
         self.tags = [msgspec.structs.replace(tag) for tag in receiver.tags.values()]
         self.count = receiver.spool.count
 
@@ -286,6 +310,12 @@ class _SpoolOrigin:
     def read_image(self, image: int) -> bytes | None:
         path = self._images.path(int(self._order[image]))
         return None if path is None else path.read_bytes()
+
+    def metadata(self, key: str) -> Sequence[str]:
+        raise BadRequestError(
+            "Files have no metadata of images that they could be grouped by.",
+            hint="Import them into a project whose assets have it, and export that.",
+        )
 
     def picture(self, image: int) -> AbstractContextManager[Path | None]:
         return nullcontext(self._images.path(int(self._order[image])))

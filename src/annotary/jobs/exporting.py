@@ -16,7 +16,7 @@ from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest
 from annotary.query import language
 from annotary.query.selection import Selected
-from annotary.store import Store, assets, operations, tags
+from annotary.store import Store, assets, grouping, operations, tags
 from annotary.store import annotations as stored
 from annotary.store.asked import StoredFacts
 from annotary.store.blobs import export_images_key, export_key
@@ -106,7 +106,7 @@ def export_message(manifest: ExportManifest) -> str:
     text = f"Operation finished. {objects} objects on {images} images written."
     if manifest.normalized and formats.get(manifest.format).carries.fractions == "unusual":
         text += " Coordinates are fractions, which readers of this format do not expect."
-    return " ".join([text, *(loss.text for loss in manifest.losses)])
+    return " ".join([text, *(loss.text for loss in manifest.losses), *manifest.notes])
 
 
 class StoreOrigin:
@@ -125,7 +125,8 @@ class StoreOrigin:
         self.widths = np.array([each[3] for each in listing], np.int64)
         self.heights = np.array([each[4] for each in listing], np.int64)
         self.ids: Sequence[str] = [ids.show("asset", each[1]) for each in listing]
-        self.groups: Sequence[Sequence[str]] = ()
+        self.groups: Sequence[Sequence[str]] = grouping.groups_of(db, project, self._numbers)
+        self._project = project
         found = tags.all_of(db, project)
         self._tags = {tag.no: place for place, tag in enumerate(found)}
         self.tags = [
@@ -166,3 +167,7 @@ class StoreOrigin:
         if blob is not None:
             return self._store.blobs.local(blob)
         return nullcontext(Path(path) if path is not None else None)
+
+    def metadata(self, key: str) -> Sequence[str]:
+        """A value of every asset's custom metadata, as text."""
+        return grouping.custom_values(self._db, self._project, self._numbers, key)

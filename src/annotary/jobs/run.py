@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from annotary.errors import AnnotaryError
+
 _LOOK_SECONDS = 0.25
 
 log = logging.getLogger("annotary.jobs")
@@ -104,6 +106,8 @@ class Jobs:
             work(job)
         except HandedBack:
             log.info("operation left to the next process")
+        except AnnotaryError as error:
+            log.info("operation failed: %s", error.message)  # as the caller is told
         except Exception:
             # the operation says that it failed; the reason is in the log
             log.exception("operation failed")

@@ -5,10 +5,9 @@ This is the way out, without a store: where annotations come from is an :class:`
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,10 +19,11 @@ from annotary.contract.dataset import ClassEntry, Dataset, ImageTable, Part
 from annotary.contract.format import Format
 from annotary.errors import BadRequestError, LossRefusedError
 from annotary.model import ExportManifest, ExportOptions, ExportPart, Loss, Skeleton
-from annotary.writing import layouts, pictures
+from annotary.writing import layouts, parts, pictures
 from annotary.writing.laidout import LaidOut
 from annotary.writing.losses import Losses
 from annotary.writing.output import FolderOutput, ZipOutput
+from annotary.writing.parts import split as split  # noqa: PLC0414 - the division of before
 from annotary.writing.reduction import Reducer
 
 
@@ -61,6 +61,9 @@ class Origin(Protocol):
 
     def read_image(self, image: int) -> bytes | None:
         """The bytes of an image's file, or None when they are not at hand."""
+
+    def metadata(self, key: str) -> Sequence[str]:
+        """A value of every image's own metadata, as text; empty where there is none."""
 
     def picture(self, image: int) -> AbstractContextManager[Path | None]:
         """The file of an image as long as the context is open; None where there is none."""
@@ -115,6 +118,7 @@ class _Export:
                 f"Options of {format_.name}: {error}.",
                 hint=f"It knows: {', '.join(format_.Options.__struct_fields__) or 'none'}.",
             ) from error
+        parts.check(options)
         self.layout = layouts.chosen(options, format_)
         self.names = self.layout.names(origin.names)
         carries = format_.carries
@@ -130,7 +134,7 @@ class _Export:
     def plan(self) -> list[Loss]:
         """Count the losses of all parts by reducing every batch and writing none."""
         self.losses = Losses()
-        for _, images in self._parts():
+        for _, images in self._division[0]:
             table = self._table(images)
             reduce = Reducer(self.format.carries, table, self.normalized, self.losses)
             seen = np.zeros(len(images), np.bool_)
@@ -149,24 +153,24 @@ class _Export:
         self, out: ZipOutput | FolderOutput, progress: Progress | None = None
     ) -> ExportManifest:
         """Write all parts."""
-        parts = [
+        made = [
             _CountingPart(self, self.layout.part(name), images, progress)
-            for name, images in self._parts()
+            for name, images in self._division[0]
         ]
         data = Dataset(
             self.classes,
-            parts,
+            made,
             normalized=self.normalized,
             options=self.own,
             project=self.origin.project,
         )
         self.format.write(data, LaidOut(out, self.layout))
         self.layout.finish(data, out)
-        for part in parts:
+        for part in made:
             self._count_empty(part.seen)
         self._count_classes()
         self._count_renamed()
-        written = self._write_images(data, parts, out) if self.options.images != "none" else []
+        written = self._write_images(data, made, out) if self.options.images != "none" else []
         carries = self.format.carries
         return ExportManifest(
             project_id=f"proj_{self.origin.project}",
@@ -176,25 +180,27 @@ class _Export:
             seed=self.options.seed,
             classes={entry.name: entry.number for entry in self.classes},
             annotations_in_project=self.origin.count,
-            parts=[part.report for part in parts],
+            parts=[part.report for part in made],
             losses=self.losses.listing(),
             files=dict(sorted(out.digests.items())),
             layout=self.options.layout,
             image_mode=self.options.images,
-            image_folders=list(dict.fromkeys(self.layout.folders([p.name for p in parts]))),
+            image_folders=list(dict.fromkeys(self.layout.folders([p.name for p in made]))),
             images=written,
+            notes=self._division[1],
         )
 
-    def _parts(self) -> list[tuple[str, list[int]]]:
-        return split(self.origin.names, self.options)
+    @cached_property
+    def _division(self) -> tuple[parts.Parts, list[str]]:
+        return parts.divide(self.origin, self.options)
 
     def _write_images(
-        self, data: Dataset, parts: Sequence[_CountingPart], out: ZipOutput | FolderOutput
+        self, data: Dataset, made: Sequence[_CountingPart], out: ZipOutput | FolderOutput
     ) -> list[str]:
         """Put every image of every part where the layout wants it; answers where they are."""
         written = []
         link = self.options.images == "link"
-        for part in parts:
+        for part in made:
             places = self.layout.places(data, part)
             for place, image in zip(places, part.numbers, strict=True):
                 with self.origin.picture(image) as path:
@@ -278,27 +284,6 @@ class _CountingPart(Part):
             self._export.losses.update(losses)
             self.seen = seen
             self.report.annotations, self.report.objects = annotations, objects
-
-
-def split(names: Sequence[str], options: ExportOptions) -> list[tuple[str, list[int]]]:
-    """Which images go to which part, as (name of the part, places in ``names``).
-
-    Images are ordered by the SHA-256 of ``seed:name``; the first ``ratio`` of them are for
-    validation. The same names and seed split the same way on any machine, and a new image moves
-    few others. At least one image stays in train, and at least one goes to validate.
-    """
-    ratio = options.split_ratio
-    if not 0 <= ratio <= 1:
-        raise BadRequestError(
-            f"split_ratio is {ratio}; it must be from 0 to 1.",
-            hint="0.2 puts a fifth of the images into validate.",
-        )
-    if ratio == 0 or len(names) < 2:
-        return [("dump", list(range(len(names))))]
-    digests = [hashlib.sha256(f"{options.seed}:{name}".encode()).digest() for name in names]
-    order = sorted(range(len(names)), key=digests.__getitem__)
-    count = min(max(math.floor(len(names) * ratio + 0.5), 1), len(names) - 1)
-    return [("train", sorted(order[count:])), ("validate", sorted(order[:count]))]
 
 
 def number_classes(tags: Sequence[ExportTag], format_: Format) -> list[ClassEntry]:

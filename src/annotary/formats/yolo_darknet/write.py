@@ -162,12 +162,34 @@ def data_yaml(data: Dataset, more: str = "") -> bytes:
     There is no ``path``: paths then count from the file's own folder. A dataset that is not
     split is its own validation set, for the trainer asks for one.
     """
-    names = [part.name for part in data.parts] or ["dump"]
+    lines = "".join(
+        f"{key}: {_folders(names)}\n" for key, names in _sets([p.name for p in data.parts])
+    )
     classes = "".join(f"  {entry.number}: {_quoted(entry.name)}\n" for entry in data.classes)
-    return (
-        f"train: images/{names[0]}\nval: images/{names[-1]}\n{more}"
-        + (f"names:\n{classes}" if classes else "names: {}\n")
-    ).encode()
+    return (lines + more + (f"names:\n{classes}" if classes else "names: {}\n")).encode()
+
+
+def _sets(parts: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The sets of ``data.yaml`` and their parts: by the names of the parts, else by their order.
+
+    Parts whose names say nothing (folds) are for training, but the last.
+    """
+    if len(parts) < 2:
+        return [("train", list(parts) or ["dump"]), ("val", list(parts) or ["dump"])]
+    words = {"train": ("train", "training"), "val": ("val", "valid", "validate", "validation")}
+    words["test"] = ("test", "testing")
+    found = {key: [p for p in parts if p.lower() in names] for key, names in words.items()}
+    if not found["train"]:
+        rest = [p for p in parts if p not in found["val"] + found["test"] and p != "unassigned"]
+        found["train"] = (rest if found["val"] else rest[:-1]) or rest or list(parts[:1])
+        found["val"] = found["val"] or rest[-1:]
+    found["val"] = found["val"] or found["test"] or found["train"]
+    return [(key, names) for key, names in found.items() if names]
+
+
+def _folders(parts: Sequence[str]) -> str:
+    folders = [f"images/{part}" for part in parts]
+    return folders[0] if len(folders) == 1 else f"[{', '.join(folders)}]"
 
 
 def _quoted(text: str) -> str:
