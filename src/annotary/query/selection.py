@@ -36,6 +36,9 @@ class Whole(Protocol):
     def read_image(self, image: int) -> bytes | None:
         """The bytes of an image's file."""
 
+    def metadata(self, key: str) -> Sequence[str]:
+        """A value of every image's own metadata, as text."""
+
     def picture(self, image: int) -> AbstractContextManager[Path | None]:
         """The image's file."""
 
@@ -78,6 +81,11 @@ class Selected:
     def read_image(self, image: int) -> bytes | None:
         """The bytes of an image's file."""
         return self._whole.read_image(int(self._places[image]))
+
+    def metadata(self, key: str) -> Sequence[str]:
+        """A value of every image's own metadata, as text."""
+        found = self._whole.metadata(key)
+        return [found[place] for place in self._places.tolist()]
 
     def picture(self, image: int) -> AbstractContextManager[Path | None]:
         """The image's file."""
