@@ -15,7 +15,6 @@ from annotary.errors import ConflictError, GoneError, NotFoundError
 from annotary.store import changes, edits, past, versions
 from annotary.store.changes import Change
 from annotary.store.database import Database, in_parts
-from annotary.store.past import Content
 from annotary.store.projects import ProjectKey, purged_upto
 from annotary.store.states import State
 
@@ -198,35 +197,47 @@ def _made_since(change: Change, state: State) -> list[tuple[str, int]]:
 
 
 def _restore_annotations(change: Change, was: ProjectKey) -> None:
+    """Annotations as they were: what it costs is the difference, not the project."""
     db, state, present = change.db, was.state, change.project.state
-    source = "annotations n"
     mine = f"n.project = {was.no}"
     # what died since comes back
     dead = db.rows(
-        f"SELECT n.seq, n.tag FROM dead d CROSS JOIN annotations n ON n.seq = d.seq WHERE {mine}"
-        f" AND NOT {state.has('d.died')} AND {state.alive('n')}"
+        "SELECT n.seq, n.tag, d.died FROM dead d CROSS JOIN annotations n ON n.seq = d.seq"
+        f" WHERE {_since('d.died', state)} AND {mine} AND {state.alive('n')}"
     )
-    for seq, tag in dead:
-        (died,) = db.row("SELECT died FROM dead WHERE seq = ?", (seq,))
-        db.execute(
-            "INSERT INTO gaps (died, until, first, last) VALUES (?, ?, ?, ?)",
-            (died, change.no, seq, seq),
-        )
-        db.execute("DELETE FROM dead WHERE seq = ?", (seq,))
-        change.by_tag[tag] += 1
+    db.many(
+        f"INSERT INTO gaps (died, until, first, last) VALUES (?, {change.no}, ?, ?)",
+        [(died, seq, seq) for seq, _, died in dead],
+    )
+    db.many("DELETE FROM dead WHERE seq = ?", [(seq,) for seq, _, _ in dead])
+    change.by_tag.update(tag for _, tag, _ in dead)
     change.count("annotations", "added", len(dead))
     # what was edited since is what it was
     edited = db.rows(
-        f"SELECT n.seq FROM annotations n WHERE {mine} AND NOT {state.has('n.born')}"
-        f" AND {present.alive('n')} AND {state.alive('n')}"
+        "SELECT DISTINCT n.seq FROM past e CROSS JOIN annotations n ON n.seq = e.seq"
+        f" WHERE {_since('e.died', state)} AND {mine} AND {present.alive('n')}"
+        f" AND {state.alive('n')}"
     )
     for part in in_parts([seq for (seq,) in edited], 5_000):
         now = past.contents(db, part)
-        contents: dict[int, Content] = {seq: content for seq, (_, content) in now.items()}
-        for seq, content in past.former(db, contents, state.includes).items():
+        late = {s: c for s, (born, c) in now.items() if not state.includes(born)}
+        for seq, content in past.former(db, late, state.includes).items():
             born, before = now[seq]
             if content != before:
                 edits.write(change, seq, born, before, content)
                 change.count("annotations", "changed")
     # what was made since goes
-    edits.kill(change, source, f"{mine} AND NOT ({state.alive('n')})")
+    edits.kill(
+        change,
+        "changes c CROSS JOIN runs r ON r.change = c.no"
+        " CROSS JOIN annotations n ON n.seq BETWEEN r.first AND r.last",
+        f"c.project = {was.no} AND {_since('c.no', state)} AND {mine}",
+    )
+
+
+def _since(column: str, state: State) -> str:
+    """SQL: whether the change that a column names is not in a state."""
+    later = f"{column} > {state.upto}"
+    if state.open:
+        later = f"({later} OR {column} IN ({','.join(map(str, state.open))}))"
+    return later

@@ -114,19 +114,48 @@ class _Undo:
     def run(self) -> int:
         """Undo it all; answers how many conflicts there were."""
         ended = {(noun, v.no): v.row for noun, v in versions.ended_by(self._db, self._no)}
-        made = [thing for thing in versions.made(self._db, self._no) if thing not in ended]
-        self._bring_back(ended, made)
+        plain = set(self._plain_assets())
+        made = [
+            thing
+            for thing in versions.made(self._db, self._no)
+            if thing not in ended and not (thing[0] == "asset" and thing[1] in plain)
+        ]
+        self._bring_back(ended, {*made, *(("asset", no) for no in plain)})
         self._revive()
         self._restore()
         self._take_away()
         self._change.settle()
         for thing in sorted(made, key=lambda thing: -_ORDER[thing[0]]):
             self._remove(*thing)
+        for no in plain & {no for noun, no in self._moved if noun == "asset"}:
+            self._remove("asset", no)
+            plain.discard(no)
+        self._remove_plain(sorted(plain))
         return self._told
+
+    def _plain_assets(self) -> list[int]:
+        """The assets that the step has made and nobody has edited: an import may make many."""
+        found = self._db.rows(
+            "SELECT no FROM assets WHERE born = ? AND born > 0 AND NOT EXISTS"
+            " (SELECT 1 FROM versions v WHERE v.noun = 'asset' AND v.no = assets.no)",
+            (self._no,),
+        )
+        return [no for (no,) in found]
+
+    def _remove_plain(self, numbers: list[int]) -> None:
+        """Take those away that nothing uses."""
+        used = self._change.project.state.annotated("a.no")
+        gone: list[int] = []
+        for marks, part in among(numbers):
+            sql = f"SELECT a.no FROM assets a WHERE a.no IN {marks} AND NOT {used}"
+            gone += [no for (no,) in self._db.rows(sql, part)]
+        versions.end_many(self._db, "asset", gone, self._change.no)
+        self._change.count("assets", "removed", len(gone))
+        self._change.count("assets", "kept", len(numbers) - len(gone))
 
     # --- assets, tags, the project --------------------------------------------------------------
 
-    def _bring_back(self, ended: dict[_Thing, dict[str, Any]], made: list[_Thing]) -> None:
+    def _bring_back(self, ended: dict[_Thing, dict[str, Any]], made: set[_Thing]) -> None:
         """Restore what was edited, bring back what was taken away."""
         wanted: dict[_Thing, dict[str, Any]] = {}
         for (noun, no), before in ended.items():
@@ -141,8 +170,10 @@ class _Undo:
         for noun, no in wanted:
             versions.keep(self._db, noun, no, self._change.no)
             self._let_go(noun, no)
-        for noun, no in made:
-            self._let_go(noun, no)
+        for (noun, _), before in wanted.items():
+            holder = self._holder(noun, before)
+            if holder is not None and (noun, holder) in made:
+                self._let_go(noun, holder)
         for (noun, no), before in sorted(wanted.items(), key=lambda each: _ORDER[each[0][0]]):
             present = self._moved.pop((noun, no), None) or versions.live(self._db, noun, no)
             taken = self._name_taken(noun, before)
@@ -156,10 +187,9 @@ class _Undo:
                 before = before | self._free_index(before)
             versions.put(self._db, noun, before, self._change.no)
             self._change.count(f"{noun}s", "added" if present is None else "changed")
-        for noun, no in made:
+        for noun, no in list(self._moved):
             # what stays in the end keeps its name, where nothing that came back has it
-            row = self._moved.get((noun, no))
-            if row is not None and self._name_taken(noun, row) is None:
+            if self._name_taken(noun, self._moved[noun, no]) is None:
                 self._take_name(noun, no, self._moved.pop((noun, no)))
 
     def _let_go(self, noun: str, no: int) -> None:
@@ -182,6 +212,16 @@ class _Undo:
         self._db.execute(
             f"UPDATE {versions.TABLES[noun]} SET {_NAMES[noun]} = ? WHERE no = ?", (name, no)
         )
+
+    def _holder(self, noun: str, row: dict[str, Any]) -> int | None:
+        """The number of what has a thing's former name now."""
+        if noun not in _NAMES:
+            return None
+        found: int | None = self._db.value(
+            f"SELECT no FROM {versions.TABLES[noun]} WHERE project = ? AND {_NAMES[noun]} = ?",
+            (row["project"], row[_NAMES[noun]]),
+        )
+        return found
 
     def _name_taken(self, noun: str, row: dict[str, Any]) -> int | None:
         if noun not in _NAMES:

@@ -5,12 +5,12 @@ A version is the whole row, whatever columns it has; an asset's groups are kept 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from annotary.store.database import Database
+from annotary.store.database import Database, among
 from annotary.store.states import State
 
 TABLES = {"asset": "assets", "tag": "tags", "project": "projects"}
@@ -65,6 +65,28 @@ def end(db: Database, noun: str, no: int, change: int, row: dict[str, Any] | Non
     if row["born"] != change:
         _add(db, noun, row, change)
     _remove(db, noun, no)
+
+
+def end_many(db: Database, noun: str, numbers: Sequence[int], change: int) -> None:
+    """:func:`end` for many things whose versions are not the change's own."""
+    for marks, part in among(numbers):
+        result = db.execute(f"SELECT * FROM {TABLES[noun]} WHERE no IN {marks}", part)
+        names = [column[0] for column in result.description]
+        rows = [dict(zip(names, values, strict=True)) for values in result.fetchall()]
+        if noun == "asset":
+            groups: dict[int, list[str]] = {}
+            for no, name in db.rows(
+                f"SELECT asset, name FROM asset_groups WHERE asset IN {marks} ORDER BY name", part
+            ):
+                groups.setdefault(no, []).append(name)
+            for row in rows:
+                row["groups"] = groups.get(row["no"], [])
+            db.execute(f"DELETE FROM asset_groups WHERE asset IN {marks}", part)
+        db.many(
+            "INSERT INTO versions (noun, no, project, born, died, row) VALUES (?, ?, ?, ?, ?, ?)",
+            [(noun, r["no"], r["project"], r["born"], change, _encode(r)) for r in rows],
+        )
+        db.execute(f"DELETE FROM {TABLES[noun]} WHERE no IN {marks}", part)
 
 
 def put(db: Database, noun: str, row: dict[str, Any], change: int) -> None:
