@@ -29,7 +29,32 @@ def delete(project: Project, home: Path) -> None:
     project.annotations.delete_many((home / "ids.txt").read_text().split())
 
 
-JOBS = {"import": import_, "export": export, "delete": delete}
+def undo(project: Project, home: Path) -> None:
+    project.changes.undo(1 + project.changes.list(kind="add_assets")[0].number)
+
+
+def restore(project: Project, home: Path) -> None:
+    project.snapshots.restore("v1")
+
+
+def erase(project: Project, home: Path) -> None:
+    project.erase(annotations=(home / "ids.txt").read_text().split())
+
+
+def purge(project: Project, home: Path) -> None:
+    project.update(keep="0d")
+    project.annotations.delete_many((home / "ids.txt").read_text().split())
+
+
+JOBS = {
+    "import": import_,
+    "export": export,
+    "delete": delete,
+    "undo": undo,
+    "restore": restore,
+    "erase": erase,
+    "purge": purge,
+}
 
 
 def child(job: str, home: Path, project: str) -> None:

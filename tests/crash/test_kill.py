@@ -75,6 +75,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     store = Client(home=home)
     project = store.create_project("pets")
     assets = register(project, *(f"{i:04}.png" for i in range(300)))
+    project.snapshots.create("v1")
     new = [rectangle(assets[i % 300].id, f"tag {i % 5}") for i in range(BEFORE)]
     ids = [each.id for each in project.annotations.create(new)]
     (home / "ids.txt").write_text("\n".join(ids[1000 : 1000 + DELETED]))
@@ -166,7 +167,60 @@ def check_delete(project: Project, home: Path, ended: bool) -> str:
     return "after" if done else "before"
 
 
-CHECKS = {"import": check_import, "export": check_export, "delete": check_delete}
+def check_undo(project: Project, home: Path, ended: bool) -> str:
+    left = count(project)
+    assert left in (BEFORE, 0)
+    done = left == 0
+    assert done or not ended
+    assert len(project.tags.list()) == (0 if done else 5)
+    last = project.changes.list()[0]
+    assert last.kind == ("undo" if done else "create")
+    if done:  # what was undone is redone, and can be undone again
+        project.changes.undo(last.number)
+        assert count(project) == BEFORE
+    return "after" if done else "before"
+
+
+def check_restore(project: Project, home: Path, ended: bool) -> str:
+    left = count(project)
+    assert left in (BEFORE, 0)
+    assert left == 0 or not ended
+    assert len(project.tags.list()) == (5 if left else 0)
+    return "before" if left else "after"
+
+
+def check_erase(project: Project, home: Path, ended: bool) -> str:
+    left = count(project)
+    assert left in (BEFORE, BEFORE - DELETED)
+    assert left < BEFORE or not ended
+    assert rows(project) == left
+    return "after" if left < BEFORE else "before"
+
+
+def check_purge(project: Project, home: Path, ended: bool) -> str:
+    left = count(project)
+    assert left in (BEFORE, BEFORE - DELETED)
+    # what was begun is ended by whoever comes next
+    project._transport.service.sweep()  # type: ignore[attr-defined]
+    assert (count(project), rows(project)) == (left, left)
+    return "after" if left < BEFORE else "before"
+
+
+def rows(project: Project) -> int:
+    """How many rows of annotations the database has, be they there to see or not."""
+    with project._transport.service.store.read() as db:  # type: ignore[attr-defined]
+        return int(db.value("SELECT COUNT(*) FROM annotations"))
+
+
+CHECKS = {
+    "import": check_import,
+    "export": check_export,
+    "delete": check_delete,
+    "undo": check_undo,
+    "restore": check_restore,
+    "erase": check_erase,
+    "purge": check_purge,
+}
 
 
 @pytest.mark.parametrize("job", sorted(CHECKS))

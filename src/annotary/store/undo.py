@@ -15,10 +15,10 @@ from typing import Any, Literal, NamedTuple
 
 from annotary.errors import ConflictError, GoneError
 from annotary.ids import show
-from annotary.matching import key as match_key
 from annotary.store import changes, edits, past, versions
 from annotary.store.changes import Change, ChangeRow
 from annotary.store.database import Database, among, in_parts
+from annotary.store.names import NAMES, Names, free_name
 from annotary.store.past import Content
 from annotary.store.projects import ProjectKey
 
@@ -26,8 +26,6 @@ Policy = Literal["refuse", "keep", "force"]
 _TOLD = 1000
 """So many conflicts are told one by one."""
 _Thing = tuple[str, int]
-_NAMES = {"asset": "filename", "tag": "name"}
-"""What of a thing only one in a project has."""
 _ORDER = {"project": 0, "tag": 1, "asset": 2}
 
 
@@ -105,8 +103,7 @@ class _Undo:
         self._no = step.no
         self._force = policy == "force"
         self._rename = rename
-        self._moved: dict[_Thing, dict[str, Any]] = {}
-        """Things that have let go of their names, as they were."""
+        self._names = Names(change.db)
         self.conflicts: list[Conflict] = []
         """The first ones."""
         self._told = 0
@@ -127,7 +124,7 @@ class _Undo:
         self._change.settle()
         for thing in sorted(made, key=lambda thing: -_ORDER[thing[0]]):
             self._remove(*thing)
-        for no in plain & {no for noun, no in self._moved if noun == "asset"}:
+        for no in plain & {no for noun, no in self._names.moved if noun == "asset"}:
             self._remove("asset", no)
             plain.discard(no)
         self._remove_plain(sorted(plain))
@@ -169,69 +166,28 @@ class _Undo:
         # names may go round: all let go of theirs before the first one takes its former one
         for noun, no in wanted:
             versions.keep(self._db, noun, no, self._change.no)
-            self._let_go(noun, no)
+            self._names.let_go(noun, no)
         for (noun, _), before in wanted.items():
-            holder = self._holder(noun, before)
+            holder = self._names.holder(noun, before)
             if holder is not None and (noun, holder) in made:
-                self._let_go(noun, holder)
+                self._names.let_go(noun, holder)
         for (noun, no), before in sorted(wanted.items(), key=lambda each: _ORDER[each[0][0]]):
-            present = self._moved.pop((noun, no), None) or versions.live(self._db, noun, no)
-            taken = self._name_taken(noun, before)
+            present = self._names.moved.pop((noun, no), None) or versions.live(self._db, noun, no)
+            taken = self._names.taken(noun, before)
             if taken is not None:
                 if not self._rename:
                     self._conflict(noun, before, "its name is taken", taken)
-                    self._take_name(noun, no, present)
+                    self._names.take(noun, no, present)
                     continue
-                before = before | _free_name(self._db, noun, before)
+                before = before | free_name(self._db, noun, before)
             if noun == "tag":
                 before = before | self._free_index(before)
             versions.put(self._db, noun, before, self._change.no)
             self._change.count(f"{noun}s", "added" if present is None else "changed")
-        for noun, no in list(self._moved):
+        for noun, no in list(self._names.moved):
             # what stays in the end keeps its name, where nothing that came back has it
-            if self._name_taken(noun, self._moved[noun, no]) is None:
-                self._take_name(noun, no, self._moved.pop((noun, no)))
-
-    def _let_go(self, noun: str, no: int) -> None:
-        """Free a thing's name for a while."""
-        row = versions.live(self._db, noun, no)
-        if row is not None and noun in _NAMES:
-            self._moved[noun, no] = row
-            self._db.execute(
-                f"UPDATE {versions.TABLES[noun]} SET {_NAMES[noun]} = ? WHERE no = ?",
-                (f"\0{no}", no),
-            )
-
-    def _take_name(self, noun: str, no: int, row: dict[str, Any] | None) -> None:
-        """Give a thing back its name, or a free one."""
-        if row is None or noun not in _NAMES:
-            return
-        name = row[_NAMES[noun]]
-        if self._name_taken(noun, row) is not None:
-            name = _free_name(self._db, noun, row)[_NAMES[noun]]
-        self._db.execute(
-            f"UPDATE {versions.TABLES[noun]} SET {_NAMES[noun]} = ? WHERE no = ?", (name, no)
-        )
-
-    def _holder(self, noun: str, row: dict[str, Any]) -> int | None:
-        """The number of what has a thing's former name now."""
-        if noun not in _NAMES:
-            return None
-        found: int | None = self._db.value(
-            f"SELECT no FROM {versions.TABLES[noun]} WHERE project = ? AND {_NAMES[noun]} = ?",
-            (row["project"], row[_NAMES[noun]]),
-        )
-        return found
-
-    def _name_taken(self, noun: str, row: dict[str, Any]) -> int | None:
-        if noun not in _NAMES:
-            return None
-        found: int | None = self._db.value(
-            f"SELECT born FROM {versions.TABLES[noun]} WHERE project = ? AND {_NAMES[noun]} = ?"
-            " AND no != ?",
-            (row["project"], row[_NAMES[noun]], row["no"]),
-        )
-        return found
+            if self._names.taken(noun, self._names.moved[noun, no]) is None:
+                self._names.take(noun, no, self._names.moved.pop((noun, no)))
 
     def _free_index(self, row: dict[str, Any]) -> dict[str, int]:
         taken = self._db.value(
@@ -245,11 +201,11 @@ class _Undo:
 
     def _remove(self, noun: str, no: int) -> None:
         """Take away what was created, unless something else uses it."""
-        moved = self._moved.pop((noun, no), None)
+        moved = self._names.moved.pop((noun, no), None)
         present = moved or versions.live(self._db, noun, no)
         after = versions.made_by(self._db, noun, no, self._no)
-        if after is not None and moved is not None and noun in _NAMES:
-            after = after | {_NAMES[noun]: after[_NAMES[noun]].replace(f"\0{no}", _name(moved))}
+        if after is not None and moved is not None and noun in NAMES:
+            after = after | {NAMES[noun]: after[NAMES[noun]].replace(f"\0{no}", _name(moved))}
         if present is None and after is None:
             return
         stays = False
@@ -264,7 +220,7 @@ class _Undo:
             self._change.count(f"{noun}s", "kept")
             stays = True
         if stays:
-            self._take_name(noun, no, moved)
+            self._names.take(noun, no, moved)
         else:
             self._change.end(noun, no, moved)
 
@@ -454,23 +410,3 @@ def _born(row: dict[str, Any] | None) -> int | None:
 
 def _name(row: dict[str, Any]) -> str:
     return str(row.get("filename") or row.get("name") or "")
-
-
-def _free_name(db: Database, noun: str, row: dict[str, Any]) -> dict[str, str]:
-    """A name that nothing has: ``a (restored).jpg``."""
-    column = "filename" if noun == "asset" else "name"
-    whole = str(row[column])
-    folder, slash, name = whole.rpartition("/")
-    stem, dot, ending = name.rpartition(".") if noun == "asset" else (name, "", "")
-    stem, ending = (stem, dot + ending) if stem else (name, "")
-    number = 1
-    while True:
-        suffix = "restored" if number == 1 else f"restored {number}"
-        new = f"{folder}{slash}{stem} ({suffix}){ending}"
-        found = db.value(
-            f"SELECT 1 FROM {versions.TABLES[noun]} WHERE project = ? AND {column} = ?",
-            (row["project"], new),
-        )
-        if found is None:
-            return {column: new} | ({"match_key": match_key(new)} if noun == "asset" else {})
-        number += 1
