@@ -61,12 +61,13 @@ from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.formats.coco import write
 from annotary.formats.coco.ahead import read_ahead
+from annotary.formats.coco.dialect import LenientAnnotations, keyed, tell, with_lists
 from annotary.formats.coco.lists import Categories, Images
 from annotary.formats.coco.records import Annotation, CocoText
 from annotary.formats.coco.rows import Rows
 from annotary.formats.coco.units import set_units
 from annotary.problems import Location
-from annotary.syntax.json.text import Fault, JsonSyntaxError, JsonText, Member, OpenStruct, pointer
+from annotary.syntax.json.text import Fault, JsonSyntaxError, JsonText, Member, pointer
 from annotary.syntax.source import FileSet, SourceError, SourceFile
 
 
@@ -95,6 +96,8 @@ class Coco(Format):
         text = source.json
         if text is None:
             return False
+        if text.kind != "array" and keyed(text):
+            return {"images", "annotations"} <= source.json_keys
         if text.kind == "array":
             first = _first(text, text.root)
             return "image_id" in first and bool({"category_id", "caption"} & first.keys())
@@ -112,9 +115,16 @@ class Coco(Format):
         return False
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
-        text = CocoText(source)
+        listed = with_lists(source)
+        if listed is not source:
+            rows.problem(
+                "dialect",
+                what="Lists of this file are objects with a key for each record",
+                advice="Write images, annotations and categories as lists.",
+            )
+        text = CocoText(listed)
         member = _refuse_relatives(text)
-        struct = OpenStruct(Annotation)
+        struct = LenientAnnotations(Annotation)
         rows.locate = lambda at: _place(text, member, at)
         rows.id_space = self.family
         decoded = set_units(text, member, rows, struct)
@@ -123,6 +133,7 @@ class Coco(Format):
             images = Images(text, rows)
             if member is not None:
                 Rows(text, member, rows, images, categories, struct).read(decoded, ahead)
+        tell(rows, struct.mended, "annotation")
         text.finish()
 
     def write(self, data: Dataset, out: Output) -> None:

@@ -95,6 +95,7 @@ class _PlainChunks:
         self._rows = rows
         self._categories = categories
         self._tags = len(rows.tag_names)
+        # what has to be mended is left to who tells of it
         self._struct = OpenStruct(Annotation)
 
     def read(self, number: int) -> tuple[Ints, Ints, dict[str, Any], bytes] | None:

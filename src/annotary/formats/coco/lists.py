@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from annotary.contract.rows import RowSink
+from annotary.formats.coco.dialect import LenientRecords, tell
 from annotary.formats.coco.ids_seen import IdIndex, IdSet
 from annotary.formats.coco.records import Category, CocoText, Id, Image, Numbers
 from annotary.geometry.arrays import Ints
@@ -27,11 +28,13 @@ def records(
     member = text.array(key)
     if member is None:
         return
-    chunks = text.json.elements(member, type)
+    lenient = LenientRecords(type)
+    chunks = text.json.elements(member, lenient)
     while True:
         with no_collection():
             chunk = next(chunks, None)
             if chunk is None:
+                tell(rows, lenient.mended, record)
                 return
             indexes, good = [], []
             for index, item in enumerate(chunk.items, chunk.first_index):

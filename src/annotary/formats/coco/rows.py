@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from annotary.contract.rows import RowSink
 from annotary.formats.coco.ahead import Ahead, is_ahead
+from annotary.formats.coco.dialect import LenientAnnotations
 from annotary.formats.coco.ids_seen import IdSet
 from annotary.formats.coco.lists import Categories, Images
 from annotary.formats.coco.parts import Parts, RefusedError
@@ -18,7 +19,7 @@ from annotary.formats.coco.records import BODY_NAMES, BODY_PARTS, Annotation, Co
 from annotary.formats.kit import json as doc
 from annotary.problems import Location
 from annotary.processes.without_gc import no_collection
-from annotary.syntax.json.text import Chunk, Fault, Member, OpenStruct
+from annotary.syntax.json.text import Chunk, Fault, Member
 
 
 class Rows:
@@ -31,7 +32,7 @@ class Rows:
         rows: RowSink,
         images: Images,
         categories: Categories,
-        struct: OpenStruct[Annotation],
+        struct: LenientAnnotations[Annotation],
     ) -> None:
         self._text = text
         self._member = member
@@ -44,6 +45,8 @@ class Rows:
 
     def read(self, decoded: list[Chunk[Annotation]], ahead: Ahead | None) -> None:
         """Read all chunks: ``decoded`` is the first one, if that was done already."""
+        if not decoded:
+            self._struct.mended.clear()  # they will be met again
         for number in range(len(self._member.firsts)):
             found = ahead.take() if ahead and is_ahead(number) else None
             again = None
