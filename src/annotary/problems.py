@@ -442,6 +442,13 @@ RULES = _table(
         "",
     ),
     Rule(
+        "no-class",
+        ERROR,
+        "No {what} is called {names}; the {record} has {found}.",
+        "Say which one is the class ({option}=NAME), or give all one tag (tag=NAME): --option on "
+        "the command line, options={{...}} in the SDK.",
+    ),
+    Rule(
         "moved",
         WARNING,
         "{shapes} moved to the edge of the image, by up to half a pixel.",
@@ -468,7 +475,7 @@ RULES = _table(
     Rule(
         "dialect",
         WARNING,
-        "{what}; it can be read in one way only, and was.",
+        "{what}: that can be read in one way only, and was.",
         "{advice}",
     ),
 )

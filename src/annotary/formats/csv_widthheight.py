@@ -12,6 +12,10 @@ among these.
 box's size. A table with ``xmax`` or ``ymax`` is another format, where width and height are
 those of the image.
 
+A column ``bbox`` may hold the whole box as text, ``"[834.0, 222.0, 56.0, 36.0]"``; ``width`` and
+``height`` are then the image's. **Options**: the names of the columns, and ``tag``, the class of
+rows that name none.
+
 **Units, text, what is read and what is lost** as in ``csv_fourcorner``.
 
 **Written.** The width is the shortest decimal that leads from xmin to xmax.
@@ -24,6 +28,8 @@ from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.formats.kit import tables
+from annotary.formats.kit.columns import BOX, BoxColumns, chosen, read_box_cells
+from annotary.syntax.csv import Table
 from annotary.syntax.source import FileSet, SourceFile
 
 
@@ -37,6 +43,7 @@ class CsvWidthHeight(Format):
     writes = True
     project_types = ("ObjectDetection",)
     header_lines = 1
+    ReadOptions = BoxColumns
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",
@@ -49,7 +56,12 @@ class CsvWidthHeight(Format):
         return tables.recognised(source) == self.name
 
     def read(self, source: SourceFile, rows: RowSink, files: FileSet) -> None:
-        tables.read_boxes(source, rows, lengths=True)
+        columns = tables.Columns(Table(source).header)
+        box = chosen(rows.options, "box", BOX)
+        if columns.find(box) is not None and columns.find(tables.X) is None:
+            read_box_cells(source, rows)
+        else:
+            tables.read_boxes(source, rows, lengths=True)
 
     def write(self, data: Dataset, out: Output) -> None:
         tables.write_boxes(data, out, "filename,xmin,ymin,width,height,label", lengths=True)
@@ -61,6 +73,8 @@ tables.declare(
         (tables.FILE, tables.X, tables.Y, tables.WIDTH, tables.HEIGHT, tables.LABEL),
         lacks=(tables.XMAX, tables.YMAX),
     ),
+    # Kaggle's wheat: image_id,width,height,bbox,source
+    tables.Header((tables.FILE, BOX), lacks=(tables.X, tables.Y, tables.XMAX)),
 )
 
 FORMAT = CsvWidthHeight()

@@ -56,14 +56,19 @@ from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.errors import BadRequestError
 from annotary.formats.kit.numbers import attribute, plain, shortest
+from annotary.formats.kit.turned import turned_box
 from annotary.formats.kit.xml import Record, content, expect_root, inner, is_labelme, root_of, value
-from annotary.geometry.arrays import extents, rotate
+from annotary.geometry.arrays import extents
 from annotary.syntax.source import FileSet, SourceError, SourceFile
 from annotary.syntax.xml import Element, XmlText
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 FLAGS = ("truncated", "difficult", "occluded")
 KNOWN = {"name", "bndbox", "robndbox", "polygon", "attributes", "type"}
+
+
+_Said = tuple[dict[str, Any], dict[str, Any]]
+"""What an object says besides its name and shape: properties and attributes."""
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -212,30 +217,43 @@ def _object(record: Record, image: int) -> None:
         record.missing("<name>", "object")
         return
     polygons = [p for p in element.findall("polygon") if len(p)]
-    turned = element.find("robndbox")
-    box = element.find("bndbox")
-    properties, attributes = _properties(element)
-    rings: list[list[float]] = []
+    turned, boxes = element.findall("robndbox"), element.findall("bndbox")
+    if not polygons and not turned and not boxes:
+        record.missing("<bndbox>", "object")
+        return
+    said = _properties(element)
     if polygons:
+        rings = []
         for polygon in polygons:
             ring = _ring(record, polygon)
             if ring is None:
                 return
             rings.append(ring)
-    elif turned is not None:
-        ring = _turned(record, turned, properties)
-        if ring is None:
-            return
-        rings.append(ring)
-    elif box is None:
-        record.missing("<bndbox>", "object")
+        rows.polygon(image, rows.tag(name), rings, record.at, _extra(*said))
         return
-    extra = Extra(attributes=attributes or None, properties=properties or None)
-    kept = extra if attributes or properties else None
-    if rings:
-        rows.polygon(image, rows.tag(name), rings, record.at, kept)
-        return
-    assert box is not None
+    shapes = turned or boxes
+    if len(shapes) > 1:  # each is an object of this class: there is no other way to read it
+        rows.problem(
+            "dialect",
+            record.at,
+            what=f"An object has {len(shapes)} boxes",
+            advice="Write an <object> for each of them.",
+        )
+    for shape in shapes:
+        if turned:
+            _turned(record, image, name, shape, said)
+        else:
+            _box(record, image, name, shape, said)
+
+
+def _extra(properties: dict[str, Any], attributes: dict[str, Any]) -> Extra | None:
+    if not properties and not attributes:
+        return None
+    return Extra(attributes=attributes or None, properties=properties or None)
+
+
+def _box(record: Record, image: int, name: str, box: Element, said: _Said) -> None:
+    rows = record.rows
     try:
         xmin, ymin, xmax, ymax = [float(box.findtext(corner, "")) for corner in CORNERS]
     except ValueError:
@@ -243,7 +261,7 @@ def _object(record: Record, image: int) -> None:
             if record.child_number(box, corner) is None:
                 return
         raise AssertionError("a number that could not be read was read") from None
-    rows.rectangle(image, rows.tag(name), xmin, ymin, xmax, ymax, record.at, kept)
+    rows.rectangle(image, rows.tag(name), xmin, ymin, xmax, ymax, record.at, _extra(*said))
 
 
 def _properties(element: Element) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -299,17 +317,19 @@ def _ring(record: Record, polygon: Element) -> list[float] | None:
     return ring
 
 
-def _turned(record: Record, box: Element, properties: dict[str, Any]) -> list[float] | None:
+def _turned(record: Record, image: int, name: str, box: Element, said: _Said) -> None:
     numbers: list[float] = []
-    for name in ("cx", "cy", "w", "h", "angle"):
-        number = record.child_number(box, name)
+    for part in ("cx", "cy", "w", "h", "angle"):
+        number = record.child_number(box, part)
         if number is None:
-            return None
+            return
         numbers.append(number)
     cx, cy, w, h, angle = numbers
-    properties["rotation"] = float(np.rad2deg(angle))
-    x0, y0, x1, y1 = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
-    return rotate([x0, y0, x0, y1, x1, y1, x1, y0], cx, cy, float(np.rad2deg(angle)))
+    degrees = float(np.rad2deg(angle))
+    properties, attributes = said
+    extra = _extra({**properties, "rotation": degrees}, attributes)
+    ring = turned_box(cx, cy, w, h, degrees)
+    record.rows.polygon(image, record.rows.tag(name), [ring], record.at, extra)
 
 
 # --- writing ----------------------------------------------------------------------------------

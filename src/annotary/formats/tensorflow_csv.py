@@ -23,6 +23,7 @@ from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.formats.kit import tables
+from annotary.formats.kit.columns import BoxColumns
 from annotary.syntax.csv import quoted
 from annotary.syntax.source import FileSet, SourceFile
 
@@ -37,6 +38,7 @@ class TensorflowCsv(Format):
     writes = True
     project_types = ("ObjectDetection",)
     header_lines = 1
+    ReadOptions = BoxColumns
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",

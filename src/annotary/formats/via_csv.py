@@ -33,6 +33,7 @@ class ViaCsv(Format):
     extensions = (".csv",)
     header_lines = 1
     reads = True
+    ReadOptions = words.Options
     project_types = ("ObjectDetection", "Keypoint", "Classification")
 
     def sniff(self, source: SourceFile, files: FileSet) -> bool:

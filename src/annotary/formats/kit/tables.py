@@ -226,13 +226,16 @@ def read_boxes(source: SourceFile, rows: RowSink, *, lengths: bool, sizes: bool 
 
     With ``sizes``, the columns ``width`` and ``height`` are those of the image.
     """
+    from annotary.formats.kit.columns import chosen, label_column
+
     table = Table(source)
     columns = Columns(table.header)
-    name_at, label_at, *box_at = (
-        columns.need(FILE, LABEL, X, Y, WIDTH, HEIGHT)
-        if lengths
-        else columns.need(FILE, LABEL, XMIN, YMIN, XMAX, YMAX)
-    )
+    asked = rows.options
+    given_tag = getattr(asked, "tag", "")
+    (name_at,) = columns.need(chosen(asked, "file", FILE))
+    roles = _LENGTHS if lengths else _CORNERS
+    box_at = columns.need(*(chosen(asked, role, names) for role, names in roles))
+    label_at = label_column(columns, rows)
     size_at = columns.need(WIDTH, HEIGHT) if sizes else []
     others = columns.others()
     unit = unit_of(table, box_at)
@@ -243,12 +246,13 @@ def read_boxes(source: SourceFile, rows: RowSink, *, lengths: bool, sizes: bool 
     stated: dict[str, tuple[int, int]] = {}
     for cells in table.records(rows):
         line = table.line
-        name, label = cells[name_at], cells[label_at]
+        name = cells[name_at]
+        label = (cells[label_at] if label_at is not None else "") or given_tag
         if not name or not label:
             if name and not any(cells[i].strip() for i in box_at):
                 rows.image(name, *image_size(table, cells, size_at), at=line)
                 continue
-            missing = label_at if name else name_at
+            missing = label_at if name and label_at is not None else name_at
             rows.reject(
                 "missing-key", table.place(missing), key=table.header[missing].strip(), record="row"
             )
@@ -275,6 +279,10 @@ def read_boxes(source: SourceFile, rows: RowSink, *, lengths: bool, sizes: bool 
         extra = extra_of(table, cells, others) if others else None
         rows.rectangle(image, tag, x, y, p, q, line, extra)
     unit.tell(rows)
+
+
+_CORNERS = (("xmin", XMIN), ("ymin", YMIN), ("xmax", XMAX), ("ymax", YMAX))
+_LENGTHS = (("xmin", X), ("ymin", Y), ("width", WIDTH), ("height", HEIGHT))
 
 
 def four(values: Sequence[float]) -> tuple[float, float, float, float]:

@@ -14,7 +14,8 @@ keypoint; a ``polyline`` encloses nothing: it is skipped and said.
 
 **Labels.** VIA leaves the names of attributes to its user. The class of a region is its
 attribute ``label``, ``labels``, ``class``, ``class_name``, ``category``, ``name``, ``type`` or
-``tag``, or the only one that it has. A checkbox with several ticks makes an object of each. All
+``tag``, or the only one that it has; the option ``class_attribute`` names another one, ``tag``
+gives a class to regions without one. A checkbox with several ticks makes an object of each. All
 others are kept as attributes. A file attribute ``label`` (or ``class``, ``category``, ...) is a
 Classification of the image; other file attributes are counted and said.
 
@@ -59,6 +60,7 @@ class Via(Format):
     extensions = (".json",)
     reads = True
     writes = True
+    ReadOptions = words.Options
     project_types = ("ObjectDetection", "Keypoint", "Classification")
     record_paths = ("/_via_img_metadata/*/regions/*", "/*/regions/*")
     carries = Carries(

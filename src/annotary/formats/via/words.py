@@ -50,15 +50,30 @@ class Part(msgspec.Struct):
     hole: bool = False
 
 
-def part_of(shape: dict[str, Any], attributes: dict[str, Any]) -> Part:
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``class_attribute``: which one is the class; ``tag``: the class of regions without one."""
+
+    class_attribute: str = ""
+    tag: str = ""
+
+
+def part_of(shape: dict[str, Any], attributes: dict[str, Any], options: Options) -> Part:
     """A region from its two groups of attributes.
 
     Raises ``RefusedError`` or ``UnsupportedError``.
     """
     kind, values = _geometry(shape, attributes)
-    labels, rest = _label(attributes, LABELS, single=True)
+    own = options.class_attribute
+    names = (own,) if own else LABELS
+    labels, rest = _label(attributes, names, single=not own and not options.tag)
+    if not labels and options.tag:
+        labels = [options.tag]
     if not labels:
-        raise RefusedError("missing-key", key="The region's label", record="region")
+        raise RefusedError(
+            "no-class", what="attribute", names=", ".join(names), record="region",
+            found=", ".join(name for name in attributes if name not in _OURS)[:200] or "none",
+            option="class_attribute",
+        )  # fmt: skip
     return Part(
         kind,
         values,
@@ -152,6 +167,7 @@ class Regions:
 
     def __init__(self, rows: RowSink) -> None:
         self.rows = rows
+        self._options = rows.options if isinstance(rows.options, Options) else Options()
         self._object_of = (0, "")
         """The image and the name of the object whose parts are being gathered."""
         self._parts: list[Part] = []
@@ -170,7 +186,7 @@ class Regions:
             if shape is None:
                 raise RefusedError("missing-key", key="shape_attributes", record="region")
             shape = mapping(shape, "shape_attributes")
-            part = part_of(shape, mapping(attributes, "region_attributes"))
+            part = part_of(shape, mapping(attributes, "region_attributes"), self._options)
         except (RefusedError, UnsupportedError) as fault:
             if name and self._failed:
                 return  # an object is one record: told once
