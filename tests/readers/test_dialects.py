@@ -182,7 +182,7 @@ def test_an_unknown_option_lists_the_known(reader: Format) -> None:
         assert name in str(caught.value)
 
 
-# --- a byte order mark, and other encodings and locales ---------------------------------------------
+# --- a byte order mark, other encodings, other locales ----------------------------------------
 
 TABLE = "image;xmin;ymin;xmax;ymax;label\r\na.jpg;10,5;20;40;60;Käfer\r\n"
 
