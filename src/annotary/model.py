@@ -8,7 +8,7 @@ fractions of the image's width and height, 0..1, x first, origin top-left, y dow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -32,7 +32,32 @@ Point = list[float | int]
 
 
 class Wire(msgspec.Struct, rename="camel", omit_defaults=True, repr_omit_defaults=True):
-    """Base of all structs: camelCase on the wire; reads like a mapping too (``it["id"]``)."""
+    """Base of all structs: camelCase on the wire, and a mapping with snake_case keys as well.
+
+    ``it["id"]``, ``dict(it)``, ``list(it)`` and ``"id" in it`` work, and pandas makes columns of
+    it; ``to_dict()`` is plain data all the way down, ready for ``json.dumps``.
+    """
+
+    def keys(self) -> tuple[str, ...]:
+        """The names of the fields."""
+        return self.__struct_fields__
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values of the fields."""
+        return [(name, getattr(self, name)) for name in self.__struct_fields__]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.__struct_fields__)
+
+    def __len__(self) -> int:
+        return len(self.__struct_fields__)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.__struct_fields__
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain data with snake_case keys; what is not set is left out."""
+        return {name: _plain(value) for name, value in self.items() if value is not UNSET}
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of the attribute ``key``, or ``default``."""
@@ -43,6 +68,16 @@ class Wire(msgspec.Struct, rename="camel", omit_defaults=True, repr_omit_default
             return getattr(self, key)
         except AttributeError:
             raise KeyError(key) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Wire):
+        return value.to_dict()
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
 
 
 # --- workspace and projects -----------------------------------------------------------------
@@ -1047,3 +1082,11 @@ class LocalAnnotations(Wire):
 
     download_path: str
     file_names: list[str]
+
+
+_PAGES = (Wire, PaginationResponse)
+"""No mappings: a page is a sequence of its items, and whatever Wire is, a page is."""
+
+for _struct in [each for each in vars().values() if isinstance(each, type)]:
+    if issubclass(_struct, Wire) and _struct not in _PAGES:
+        Mapping.register(_struct)

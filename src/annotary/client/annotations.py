@@ -28,7 +28,7 @@ class Annotations:
 
     def list(
         self,
-        asset: model.Asset | str | None = None,
+        asset: model.Asset | str | dict[str, Any] | None = None,
         pagination: Mapping[str, Any] | None = None,
         filters: Mapping[str, Any] | None = None,
         include_attributes: bool = False,
@@ -40,6 +40,8 @@ class Annotations:
         1,000) and ``page``, a cursor of an earlier answer. ``filters``: ``asset_ids``. ``where``:
         only those that a query means, such as ``tag = cat and width < 10px``.
         """
+        if isinstance(asset, dict):  # the public client's first argument is the pagination
+            return self.list(None, asset, filters or pagination, include_attributes, where)
         wanted = _known(filters, {"asset_ids"}, "filters").get("asset_ids") or []
         assets = [wanted] if isinstance(wanted, str) else list(wanted)
         if asset is not None:

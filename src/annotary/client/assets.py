@@ -96,6 +96,38 @@ class Assets:
         found: Sequence[model.AssetGroup] = self._transport.call("assets.groups", request)
         return found
 
+    def get_custom_metadata(self, asset_id_or_name: str) -> model.CustomMetadatas:
+        """What callers have kept of an asset beside its annotations."""
+        request = routes.AssetRef(project_id=self._project_id, asset_id=asset_id_or_name)
+        found: model.CustomMetadatas = self._transport.call("metadata.get", request)
+        return found
+
+    def add_custom_metadata(
+        self,
+        asset_id_or_name: str,
+        custom_metadata: Mapping[str, str | float | bool],
+        frame: int | None = None,
+    ) -> model.CustomMetadata:
+        """Keep names and values of an asset; a name that it has already gets the new value."""
+        body = model.CustomMetadata(
+            parent=model.MetadataParent(frame=frame), custom_metadata=dict(custom_metadata)
+        )
+        found: model.CustomMetadata = self._transport.call(
+            "metadata.put",
+            routes.PutMetadata(project_id=self._project_id, asset_id=asset_id_or_name, body=body),
+        )
+        return found
+
+    def delete_custom_metadata(
+        self, asset_id_or_name: str, custom_metadata_id: str
+    ) -> model.DeleteResponse:
+        """Remove an asset's custom metadata by its id, or one name of it."""
+        request = routes.MetadataRef(
+            project_id=self._project_id, asset_id=asset_id_or_name, metadata_id=custom_metadata_id
+        )
+        found: model.DeleteResponse = self._transport.call("metadata.delete", request)
+        return found
+
     def register(
         self, images: Sequence[model.NewAsset | Mapping[str, Any]]
     ) -> Sequence[model.Asset]:

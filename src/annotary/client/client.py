@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from annotary import routes
 from annotary.client.history import Trash, said
-from annotary.client.project import Project
+from annotary.client.project import Project, missing
 from annotary.client.transport import Transport
 from annotary.errors import BadRequestError, ConflictError, NotFoundError
 from annotary.model import DeleteResponse, OnExistingProject, ProjectType, Workspace
@@ -157,6 +157,9 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(missing("client", name), name=name, obj=self)
 
     def _call(self, route: str, request: Any) -> Any:
         return self.transport.call(route, request)

@@ -34,10 +34,28 @@ def convert(given: Any, type: type[S], what: str) -> S:
     try:
         return msgspec.convert(_plain(fields_given), type)
     except msgspec.ValidationError as error:
-        fields = ", ".join(type.__struct_fields__)
         raise ValidationError(
-            f"The {what} is not valid: {snake_path(str(error))}.", hint=f"Its fields: {fields}."
+            f"The {what} is not valid: {snake_path(str(error))}.", hint=_hint(type, str(error))
         ) from None
+
+
+def _hint(type: type[S], error: str) -> str:
+    """What the field may hold that the error is about; else which fields there are."""
+    path = re.search(r"at `\$\.(\w+)", error)
+    for field in msgspec.inspect.type_info(type).fields if path else ():  # type: ignore[attr-defined]
+        if path is None or field.encode_name != path[1]:
+            continue
+        kinds = getattr(field.type, "types", [field.type])
+        values = [v for kind in kinds for v in getattr(kind, "values", ())]
+        if values:
+            return f"{field.name} is one of {', '.join(map(str, values))}."
+        if field.name == "bound":
+            return (
+                "A bound is a list of points in fractions, 0..1: [[x, y], ...], for a Rectangle "
+                "[[xmin, ymin], [xmin, ymax], [xmax, ymax], [xmax, ymin]]; pixels are divided by "
+                "the image's width and height."
+            )
+    return f"Its fields: {', '.join(type.__struct_fields__)}."
 
 
 def page_limit(pagination: Mapping[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from annotary.client.history import Changes, PastTransport, Snapshots, one_chang
 from annotary.client.operations import Operations
 from annotary.client.tags import Ontologies, Tags
 from annotary.client.transport import Transport
+from annotary.errors import BadRequestError
 
 
 class Project:
@@ -33,11 +34,26 @@ class Project:
         found: model.Project = self._call("projects.get", routes.InProject(project_id=self.id))
         return found
 
-    def update(self, name: str | None = None, *, keep: str | None = None) -> model.Project:
+    @property
+    def project_id(self) -> str:
+        """The project's id, as the public client calls it."""
+        return self.id
+
+    def update(
+        self, name: str | Mapping[str, Any] | None = None, *, keep: str | None = None
+    ) -> model.Project:
         """Rename the project, or say how long what is deleted or replaced is kept.
 
-        ``keep`` is ``"30d"``, ``"0d"`` (deletions are final at once) or ``"forever"``.
+        ``keep`` is ``"30d"``, ``"0d"`` (deletions are final at once) or ``"forever"``. A dictionary
+        of both, ``{"name": ...}``, does as well.
         """
+        if isinstance(name, Mapping):
+            unknown = sorted(set(name) - {"name", "keep"})
+            if unknown:
+                raise BadRequestError(
+                    f"A project has no {', '.join(unknown)} to change.", hint="Give name or keep."
+                )
+            return self.update(**name)
         body = routes.ProjectChanges()
         if name is not None:
             body.name = name
@@ -109,5 +125,32 @@ class Project:
         found = self.get_info()
         return Project(PastTransport(self._transport, state), found)
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(missing("project", name), name=name, obj=self)
+
+    def list_users(self) -> Sequence[model.ProjectUser]:
+        """Who has access to the project."""
+        found: Sequence[model.ProjectUser] = self._call(
+            "projects.users", routes.InProject(project_id=self.id)
+        )
+        return found
+
     def _call(self, route: str, request: Any) -> Any:
         return self._transport.call(route, request)
+
+
+_ELSEWHERE = {
+    "artifacts", "batch", "deployments", "list_artifacts", "list_insights", "objects", "outpost",
+    "predictions", "runs", "sequences", "workflows",
+}  # fmt: skip
+"""What Nexus has and Annotary, which stores annotations and trains nothing, has not."""
+
+
+def missing(noun: str, name: str) -> str:
+    """What to say of an attribute that a client or a project does not have."""
+    if name in _ELSEWHERE:
+        return (
+            f"Annotary has no {noun}.{name}: that is a part of Nexus that it does not replace. "
+            "It stores projects, assets, annotations, tags and ontologies."
+        )
+    return f"A {noun} has no {name!r}."

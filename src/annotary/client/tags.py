@@ -8,7 +8,7 @@ from typing import Any
 from annotary import model, routes
 from annotary.client.dictionaries import convert
 from annotary.client.transport import Transport
-from annotary.errors import NotFoundError
+from annotary.errors import BadRequestError, NotFoundError
 
 
 class Tags:
@@ -25,17 +25,26 @@ class Tags:
         return found
 
     def create(
-        self, name: str, color: str | None = None, description: str | None = None
+        self,
+        name: str | Mapping[str, Any],
+        color: str | None = None,
+        description: str | None = None,
     ) -> Sequence[model.Tag]:
-        """Add a tag at the end; ``color`` like ``#ff8800``."""
-        body = routes.NewTag(name=name, color=color, description=description)
+        """Add a tag at the end; ``color`` like ``#ff8800``. ``{"name": ...}`` does as well."""
+        given = name if isinstance(name, Mapping) else {"name": name}
+        more = {"color": color, "description": description}
+        body = convert(
+            {**{k: v for k, v in more.items() if v is not None}, **given}, routes.NewTag, "tag"
+        )
         request = routes.CreateTag(project_id=self._project_id, body=body)
         found: Sequence[model.Tag] = self._transport.call("tags.create", request)
         return found
 
-    def update(self, index: int | str, **changes: str | None) -> Sequence[model.Tag]:
+    def update(
+        self, index: int | str, metadata: Mapping[str, Any] | None = None, **changes: str | None
+    ) -> Sequence[model.Tag]:
         """Change ``name``, ``color`` or ``description`` of a tag, given by index or name."""
-        body = convert(changes, routes.TagChanges, "tag")
+        body = convert({**(metadata or {}), **changes}, routes.TagChanges, "tag")
         request = routes.UpdateTag(project_id=self._project_id, index=self._index(index), body=body)
         found: Sequence[model.Tag] = self._transport.call("tags.update", request)
         return found
@@ -46,8 +55,17 @@ class Tags:
         found: model.DeleteResponse = self._transport.call("tags.delete", request)
         return found
 
-    def merge(self, index: int | str, into: int | str) -> Sequence[model.Tag]:
-        """Give the annotations of one tag to another and remove the first."""
+    def merge(
+        self,
+        index: int | str,
+        into: int | str | None = None,
+        *,
+        target_index: int | str | None = None,
+    ) -> Sequence[model.Tag]:
+        """Give the annotations of one tag to another (``into``) and remove the first."""
+        into = target_index if into is None else into
+        if into is None:
+            raise BadRequestError("Say which tag the annotations go to: merge(index, into).")
         request = routes.MergeTags(
             project_id=self._project_id, index=self._index(index), into=self._index(into)
         )
@@ -70,6 +88,16 @@ class Ontologies:
         request = routes.InProject(project_id=self._project_id)
         found: list[model.Ontology] = self._transport.call("ontologies.list", request)
         return found
+
+    def list_schemas(self) -> Sequence[model.Ontology]:
+        """The same as :meth:`list`, as the public client calls it."""
+        return self.list()
+
+    def create_schema(
+        self, tag: int | str, attributes: Sequence[model.NewOntologyAttribute | Mapping[str, Any]]
+    ) -> model.Ontology:
+        """The same as :meth:`set`, as the public client calls it."""
+        return self.set(tag, attributes)
 
     def set(
         self,

@@ -108,7 +108,13 @@ def check_values(kind: int, values: Any, mask: rle.Rle | None, width: int, heigh
     if found.faults:
         _, code, given = found.faults[0]
         problem = Problem(code, "", values=given)
-        raise ValidationError(problem.message, hint=problem.hint, problem=problem)
+        hint = problem.hint
+        points = values.reshape(-1, 3)[:, :2] if kind == KEYPOINTS else values.reshape(-1, 2)
+        # further out than any slip: it is not the image that is too small
+        if code == "out-of-bounds" and points.max(initial=0) > 2:
+            hint = f"Bounds are fractions, 0..1, and these look like pixels: divide x by {width} "
+            hint += f"and y by {height}."
+        raise ValidationError(problem.message, hint=hint, problem=problem)
 
 
 def show(found: Sequence[AnnotationRow]) -> list[Bound]:
