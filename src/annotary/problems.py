@@ -278,6 +278,14 @@ RULES = _table(
         "Add the class list ({names}) to the same import, or give the project its tags first.",
     ),
     Rule(
+        "foreign-class-list",
+        ERROR,
+        "The class number {id} has no name: no class list stands beside or above this file, and "
+        "of those elsewhere any could be meant ({candidates}).",
+        "Put the list that belongs to the labels into their folder or one above it, or import each "
+        "data set by itself.",
+    ),
+    Rule(
         "broken-companion",
         ERROR,
         "{companion} cannot be read, and this file needs it: {detail}.",
@@ -403,6 +411,12 @@ RULES = _table(
         "No class list was found: class numbers were taken for the project's tags in their order "
         "({tags}).",
         "If the numbers mean something else, add the class list ({names}) to the same import.",
+    ),
+    Rule(
+        "class-list",
+        WARNING,
+        "No class list stands beside or above this file; {list}, the only one there is, was taken.",
+        "If it is another data set's, import this one by itself or add its own list.",
     ),
     Rule(
         "other-reading",

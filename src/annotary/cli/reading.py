@@ -17,11 +17,11 @@ def must_have_read(context: Context, conversion: Conversion) -> None:
     """A gate that has looked at nothing must not pass. Raises BadRequestError."""
     from annotary import BadRequestError
 
-    if [problem.code for problem in conversion.log.first] != ["nothing-to-read"]:
+    nothing = conversion.nothing
+    if nothing is None:
         return
-    *before, nothing = conversion.problems
     if not context.json:
-        print_problems(before, 0)
+        print_problems(conversion.problems, 0)
     raise BadRequestError(nothing.message, hint=nothing.hint)
 
 

@@ -149,6 +149,8 @@ class Conversion:
             raise
         self.log: ProblemLog = reading.log
         self.reports: list[FileReport] = reading.reports
+        self.nothing = reading.nothing()
+        """What is to be said when none of the files holds annotations."""
         self.matches: list[ImageMatch] = reading.matches
         self.refused = on_error == "reject_session" and self.log.errors > 0
         if self.refused:

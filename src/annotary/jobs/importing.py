@@ -114,6 +114,9 @@ class ImportRun:
                 refused = receiver.refuses(reading)
                 if not refused:
                     receiver.settle()
+                nothing = reading.nothing()
+                if nothing is not None:
+                    reading.log.add(nothing)
                 report = receiver.report(reading)
                 kept = not refused and not options.dry_run
                 if kept:

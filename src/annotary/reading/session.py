@@ -65,8 +65,6 @@ class Reading:
             if self._progress:
                 self._progress(sum(report.records for report in self.reports[-1:]))
         self.strangers.tell(self.log)
-        if not self.log.errors and not any(r.role == "annotations" for r in self.reports):
-            self._tell_nothing()
         for companions in self.files.companions.values():
             for companion in companions:
                 companion.close()
@@ -103,21 +101,21 @@ class Reading:
         self.receiver.end_file(reading)
         source.close()
 
-    def _tell_nothing(self) -> None:
-        """An import of nothing is not a success."""
+    def nothing(self) -> Problem | None:
+        """What is to be said when no file was one of annotations, and no error says why."""
+        if self.log.errors or any(r.role == "annotations" for r in self.reports):
+            return None
         names = [report.file for report in self.reports]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         companions = any(report.role == "companion" for report in self.reports)
-        self.log.add(
-            Problem(
-                "nothing-to-read",
-                names[0] if names else "",
-                values={
-                    "files": ", ".join(names[:3]) + more,
-                    "advice": "Add the annotation files that these belong to."
-                    if companions
-                    else "annotary formats lists what can be read; name the format if it is one of "
-                    "them.",
-                },
-            )
+        return Problem(
+            "nothing-to-read",
+            names[0] if names else "",
+            values={
+                "files": ", ".join(names[:3]) + more,
+                "advice": "Add the annotation files that these belong to."
+                if companions
+                else "annotary formats lists what can be read; name the format if it is one of "
+                "them.",
+            },
         )

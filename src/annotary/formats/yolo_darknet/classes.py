@@ -3,7 +3,9 @@
 A class number is a place in a list that stands beside the label files: ``classes.txt``,
 ``obj.names`` or any ``*.names``, ``_darknet.labels``, ``_classes.txt`` (one name per line, the
 first is 0), or ``data.yaml`` of Ultralytics (``names``, and ``kpt_shape`` for keypoints). The
-list nearest to a label file is its own; without any, the project's tags in their order are.
+list in a label file's folder, or the nearest above it, is its own, or a ``data.yaml`` whose
+``train``, ``val`` or ``test`` name its folder. A list elsewhere is taken, with a warning, when it
+is the only one; of several none is. Without any list, the project's tags in their order are.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import msgspec
 
 from annotary.contract.rows import RowSink
 from annotary.problems import Location, Problem
-from annotary.syntax.source import FileSet, SourceError, SourceFile
+from annotary.syntax.source import FileSet, SourceError, SourceFile, is_at_or_above
 
 NAMES = "yolo-names"
 DATA = "yolo-data"
@@ -95,6 +97,37 @@ class ClassList(msgspec.Struct):
     broken: SourceError | None = None
     numbers: dict[str, int] = {}
     """Class numbers by their text as written: ``1`` and ``1.0`` are both 1."""
+    parts: list[str] = []
+    """The folders that ``train``, ``val`` and ``test`` of a ``data.yaml`` name."""
+    candidates: str = ""
+    """Lists of the import of which none belongs to the label files, where there are several."""
+
+    def covers(self, folder: str, own: str) -> bool:
+        """Whether ``folder`` holds labels of the parts that the list, in folder ``own``, names.
+
+        A part names images; its labels lie beside them, or in a folder ``labels`` for ``images``.
+        """
+        here = _plain(folder)
+        base = _plain(own)
+        for part in self.parts:
+            named = _plain(part)
+            if part.startswith(("/", "..")):
+                # a place on another machine: its last folders are what can be compared
+                if not named or not here or named[-1] in here:
+                    return True
+                continue
+            whole = [*base, *named]
+            if here[: len(whole)] == whole:
+                return True
+            # images/test belongs as well where images/train is named
+            holder = part.rstrip("/").split("/")[-2:-1]
+            if (
+                holder
+                and holder[0].lower() in _CONVENTIONAL
+                and here[: len(whole) - 1] == whole[:-1]
+            ):
+                return True
+        return False
 
     def declare(self, rows: RowSink) -> dict[int, int]:
         """Declare every class, and answer the numbers of the tags by class number."""
@@ -116,6 +149,9 @@ class ClassList(msgspec.Struct):
 
     def refuse(self, rows: RowSink, number: int, at: int | Location) -> None:
         """Reject a record whose class number has no name."""
+        if self.candidates:
+            rows.reject("foreign-class-list", at, id=number, candidates=self.candidates)
+            return
         if not self.origin:
             rows.reject("no-class-list", at, id=number, names=ADVICE)
             return
@@ -160,9 +196,18 @@ def _nearest(folder: str, rows: RowSink, files: FileSet) -> ClassList:
     data = files.companions.get(DATA, [])
     named = {_list_of(file) for file in files.companions.get("darknet-data", [])}
     lists = sorted(files.companions.get(NAMES, []), key=lambda file: file.basename not in named)
+    everything = [*data, *lists]
     shape: ClassList | None = None
-    for file in sorted([*data, *lists], key=lambda file: _distance(folder, file.folder)):
+    strangers = []
+    for file in sorted(everything, key=lambda file: _above(file.folder, folder)):
         found = _read_once(file, rows, files)
+        if not is_at_or_above(file.folder, folder):
+            if not found.covers(folder, file.folder):
+                strangers.append(found)
+                continue
+        elif found.parts and not found.covers(folder, file.folder):
+            strangers.append(found)
+            continue
         if found.broken is not None:
             return found
         if shape is None and found.kpt_shape is not None:
@@ -171,17 +216,33 @@ def _nearest(folder: str, rows: RowSink, files: FileSet) -> ClassList:
             if shape is not None and found.kpt_shape is None:
                 found = msgspec.structs.replace(found, kpt_shape=shape.kpt_shape)
             return found
+    usable = [found for found in strangers if found.names or found.broken is not None]
+    if len(usable) == 1:
+        (found,) = usable
+        if found.broken is None:
+            rows.problem("class-list", list=found.origin, folder=folder or "this folder")
+        return found
+    if usable:
+        return ClassList(candidates=", ".join(found.origin for found in usable[:5]))
     tags = dict(enumerate(files.project_tags))
     return ClassList(tags, kpt_shape=shape.kpt_shape if shape else None)
 
 
-def _distance(here: str, there: str) -> int:
-    """Folders to go up and down from one folder to another."""
-    a, b = here.split("/") if here else [], there.split("/") if there else []
-    shared = 0
-    while shared < min(len(a), len(b)) and a[shared] == b[shared]:
-        shared += 1
-    return len(a) + len(b) - 2 * shared
+def _above(there: str, here: str) -> tuple[int, str]:
+    """How lists are tried: in the own folder first, then above it, then elsewhere."""
+    if not is_at_or_above(there, here):
+        return 1_000_000, there
+    depth = len(here.split("/")) if here else 0
+    return depth - (len(there.split("/")) if there else 0), ""
+
+
+_CONVENTIONAL = {"images", "labels"}
+
+
+def _plain(path: str) -> list[str]:
+    """The folders of a path without those that tell images from labels."""
+    parts = path.replace("\\", "/").split("/")
+    return [p for p in parts if p not in ("", ".", "..") and p.lower() not in _CONVENTIONAL]
 
 
 def _list_of(source: SourceFile) -> str:

@@ -44,7 +44,25 @@ def _class_list(root: Any, source: SourceFile) -> ClassList:
         source.name,
         None if shape is None else _shape(shape),
         _keypoint_names(root.get("kpt_names"), names),
+        parts=_parts(root),
     )
+
+
+def _parts(root: dict[Any, Any]) -> list[str]:
+    """The folders of images that the file names; lists of images (``train.txt``) say nothing."""
+    at = root.get("path")
+    front = f"{at}/" if isinstance(at, str) and at not in ("", ".") else ""
+    found = []
+    for key in ("train", "val", "test"):
+        given = root.get(key)
+        for each in given if isinstance(given, list) else [given]:
+            if isinstance(each, str) and each.strip():
+                if each.lower().endswith(".txt"):
+                    return []
+                place = each if each.startswith("/") else front + each
+                # a path names the dataset's folder, which may be the one of the file
+                found.append(f"/{place}" if front else place)
+    return found
 
 
 def _place(source: SourceFile, key: str) -> Location:
