@@ -921,6 +921,16 @@ class ExportOptions(Wire, forbid_unknown_fields=True):
     split: dict[str, Any] | str | None = None
     """A :class:`SplitOptions`, weights by part, or text: ``train=0.7,val=0.2,test=0.1``,
     ``folds=5``, ``source``."""
+    tags: list[str] = []
+    """Only these tags, by the names they get, and the images that have one of them."""
+    drop: list[str] = []
+    """Tags to leave out; their images stay."""
+    map: dict[str, str] = {}
+    """New names of tags; several of one name become one tag."""
+    limit: int = 0
+    """At most so many images, the first by name; 0: all."""
+    sample: int = 0
+    """So many images, chosen by ``seed``; 0: all."""
 
 
 class ExportRequest(Wire, forbid_unknown_fields=True):

@@ -40,6 +40,15 @@ _OPTIONS = [
     click.option(
         "--split-keep", is_flag=True, help="Images stay in the part that their source gave them."
     ),
+    click.option("--tags", multiple=True, metavar="TAG,...", help="Only these tags."),
+    click.option("--drop", multiple=True, metavar="TAG,...", help="Leave these tags out."),
+    click.option(
+        "--map", "renames", multiple=True, metavar="OLD=NEW", help="Rename or merge tags."
+    ),
+    click.option("--limit", type=click.IntRange(0), default=0, help="So many images; 0: all."),
+    click.option(
+        "--sample", type=click.IntRange(0), default=0, help="So many images, chosen by --seed."
+    ),
     click.option("--split-ratio", type=click.FloatRange(0, 1), default=0.0, help="For validation."),
     click.option(
         "--seed", type=int, default=1337, show_default=True, help="Decides what chance decides."
@@ -66,6 +75,11 @@ _NAMES = (
     "split_group",
     "split_keep",
     "split_ratio",
+    "tags",
+    "drop",
+    "renames",
+    "limit",
+    "sample",
     "seed",
     "normalized",
     "on_loss",
@@ -102,6 +116,11 @@ def options_of(given: dict[str, Any], images: str) -> ExportOptions:
         layout=given["layout"],
         where=given["where"],
         split=_split(given),
+        tags=_listed(given["tags"]),
+        drop=_listed(given["drop"]),
+        map=_renames(given["renames"]),
+        limit=given["limit"],
+        sample=given["sample"],
     )
 
 
@@ -139,3 +158,19 @@ def _split(given: dict[str, Any]) -> dict[str, Any] | str | None:
     assert spec is not None
     found: dict[str, Any] = {"parts": spec.parts, "folds": spec.folds, "by": by or spec.by}
     return {**found, "group": group or "", "keep": keep}
+
+
+def _listed(given: tuple[str, ...]) -> list[str]:
+    """Names from options that may be repeated, and may hold several between commas."""
+    return [name.strip() for each in given for name in each.split(",") if name.strip()]
+
+
+def _renames(given: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in given:
+        old, equals, new = each.partition("=")
+        if not equals or not old or not new.strip():
+            raise click.UsageError(f"--map {each!r}: write OLD=NEW.")
+        if found.setdefault(old, new) != new:
+            raise click.UsageError(f"--map {each!r}: {old!r} is to be {found[old]!r} already.")
+    return found

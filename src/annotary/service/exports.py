@@ -13,7 +13,7 @@ from annotary.service.noun import ServicePart
 from annotary.store import operations
 from annotary.store.blobs import export_images_key, export_key
 from annotary.store.snapshots import at
-from annotary.writing import exporting, layouts, parts
+from annotary.writing import exporting, layouts, parts, selecting
 
 _manifest = msgspec.json.Decoder(ExportManifest)
 
@@ -27,6 +27,7 @@ class ExportService(ServicePart):
         # what can be told at once is not left to the operation
         layouts.chosen(body.options, formats.get(body.format))
         parts.check(body.options)
+        selecting.check(body.options)
         if body.options.where is not None:
             language.parse(body.options.where)
         order = ExportOrder(

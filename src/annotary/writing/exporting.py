@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from annotary.batch import AnnotationBatch
+from annotary.batch import KIND_NAMES, AnnotationBatch
 from annotary.contract.dataset import ClassEntry, Dataset, ImageTable, Part
 from annotary.contract.format import Format
 from annotary.errors import BadRequestError, LossRefusedError
 from annotary.model import ExportManifest, ExportOptions, ExportPart, Loss, Skeleton
-from annotary.writing import layouts, parts, pictures
+from annotary.writing import layouts, parts, pictures, selecting
 from annotary.writing.laidout import LaidOut
 from annotary.writing.losses import Losses
 from annotary.writing.output import FolderOutput, ZipOutput
@@ -85,6 +85,8 @@ def export(
     and something would be lost; :class:`BadRequestError` for options that make no sense.
     """
     job = _Export(origin, format_, options)
+    if options.on_loss != "allow":
+        job.refuse_total_loss()
     if options.on_loss == "refuse":
         losses = job.plan()
         if losses:
@@ -108,7 +110,7 @@ class _Export:
                 f"The format {format_.name} can be imported, not exported.",
                 hint="annotary formats lists those that can be written.",
             )
-        self.origin = origin
+        self.origin: Origin = origin
         self.format = format_
         self.options = options
         try:
@@ -119,6 +121,11 @@ class _Export:
                 hint=f"It knows: {', '.join(format_.Options.__struct_fields__) or 'none'}.",
             ) from error
         parts.check(options)
+        selecting.check(options)
+        self.notes: list[str] = []
+        if selecting.selects(options):
+            origin = self.origin = selected = selecting.Selection(origin, options)
+            self.notes = selected.notes
         self.layout = layouts.chosen(options, format_)
         self.names = self.layout.names(origin.names)
         carries = format_.carries
@@ -148,6 +155,32 @@ class _Export:
                 pictures.look(self.origin, image, self.losses)
         found, self.losses = self.losses.listing(), Losses()
         return found
+
+    def refuse_total_loss(self) -> None:
+        """Raise :class:`LossRefusedError` where nothing is left of a kind that the format carries.
+
+        Only annotations whose images have no known size can be lost so: where all sizes are
+        known, nothing is looked at.
+        """
+        if (np.asarray(self.origin.widths) > 0).all():
+            return
+        losses = Losses()
+        before, after = np.zeros(len(KIND_NAMES), np.int64), np.zeros(len(KIND_NAMES), np.int64)
+        images = list(range(len(self.names)))
+        reduce = Reducer(self.format.carries, self._table(images), self.normalized, losses)
+        for batch in self.origin.scan(images):
+            before += np.bincount(batch.kind, minlength=len(before))
+            after += np.bincount(reduce(batch).kind, minlength=len(after))
+        unknown = sum(loss.count for loss in losses.listing() if loss.code == "unknown-size")
+        for number, kind in enumerate(KIND_NAMES):
+            target = getattr(self.format.carries, kind.lower())
+            if unknown and target and before[number] and not after[KIND_NAMES.index(target)]:
+                raise LossRefusedError(
+                    f"All {before[number]} {kind} annotations would be lost: the sizes of their"
+                    f" images are not known, and {self.format.name} needs them.",
+                    hint="Give the images (--images FOLDER): sizes are read from them."
+                    " on_loss='allow' (--on-loss allow) writes what is left.",
+                )
 
     def write(
         self, out: ZipOutput | FolderOutput, progress: Progress | None = None
@@ -187,7 +220,7 @@ class _Export:
             image_mode=self.options.images,
             image_folders=list(dict.fromkeys(self.layout.folders([p.name for p in made]))),
             images=written,
-            notes=self._division[1],
+            notes=[*self.notes, *self._division[1]],
         )
 
     @cached_property
