@@ -94,9 +94,10 @@ class ImportRun:
         options = self._options
         arriving = Arriving(self._store, *self._begin(job))
         try:
-            with self._rejects() as rejects:
+            with self._rejects() as rejects, ExitStack() as closing:
                 book = AttributeBook(tags.all_of(arriving.db, arriving.project))
                 receiver = StoreReceiver(self._store, arriving, options, job, book)
+                closing.callback(receiver.close)
                 reading = Reading(
                     StoreImages(arriving, options.create_assets, receiver),
                     receiver,
@@ -105,6 +106,7 @@ class ImportRun:
                     rejects=rejects,
                     wishes=Wishes(options.options, options.repair, options.on_fault, options.lint),
                 )
+                closing.callback(reading.log.close)
                 bad = {problem.file for problem in missing}
                 for problem in (*remarks, *missing):
                     reading.tell(problem)
@@ -130,8 +132,6 @@ class ImportRun:
                     else:
                         changes.abandon(db, arriving.no)
                     self._finish(db, reading, report, refused)
-            reading.log.close()
-            receiver.close()
         except BaseException as error:
             arriving.drop(error)
             with self._store.write() as db:

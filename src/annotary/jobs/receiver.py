@@ -144,13 +144,13 @@ class StoreReceiver:
         if self._meeting is not None:
             self._meeting.publish(change)
         present = {tag.name: tag.no for tag in tags.all_of(db, project)}
-        created = set(self.tags_created)
+        created, there = set(self.tags_created), set(present.values())
         for name, no in self._tags.items():
-            if name in present and present[name] == no:
+            if no in there:  # also where it was renamed meanwhile
                 continue
             used = change.by_tag.get(no, 0)
             if name in present:
-                # somebody has made it, or merged it, meanwhile
+                # somebody has made one of that name meanwhile
                 self._arriving.retag(db, no, present[name])
                 change.by_tag[present[name]] += change.by_tag.pop(no, 0)
             elif used or name in created:
