@@ -43,6 +43,7 @@ LAYERS = [
     {"cli", "__main__"},
 ]
 LONG = {
+    "formats/pascal_voc.py": "what five tools made of it, read and written",
     "problems.py": "the table of all rules",
     "model.py": "every struct of the wire, side by side",
     "routes.py": "the whole API as one table",

@@ -35,8 +35,8 @@ with decimals, is taken for fractions.
 
 **Written.** One file per image, also for images without objects, each in the folder of its
 image. Polygons keep their shape in the Roboflow extension, beside the box that every reader
-knows. Holes, keypoints and image classes cannot be written. Classes that no object uses are not
-listed.
+knows; turned boxes have ``<robndbox>`` and ``<rotation>`` as well. Holes, keypoints and image
+classes cannot be written. Classes that no object uses are not listed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.errors import BadRequestError
 from annotary.formats.kit.numbers import attribute, plain, shortest
-from annotary.formats.kit.turned import turned_box
+from annotary.formats.kit.turned import ROTATION, box_of, turned_box
 from annotary.formats.kit.xml import Record, content, expect_root, inner, is_labelme, root_of, value
 from annotary.geometry.arrays import extents
 from annotary.syntax.source import FileSet, SourceError, SourceFile
@@ -96,7 +96,7 @@ class PascalVoc(Format):
         parts=True,
         attributes=True,
         attribute_types=False,
-        properties=frozenset({"pose", *FLAGS}),
+        properties=frozenset({"pose", *FLAGS, ROTATION}),
         image_sizes=True,
         classes=False,
     )
@@ -375,6 +375,8 @@ class _Objects:
                 for r in range(row, end)
                 if kinds[r] == POLYGON
             ]
+            if extra and end == row + 1 and not (options.base or options.integers):
+                shapes.append(_robndbox(batch.values(row).tolist(), extra))
             self.texts.append(
                 f"  <object>\n    <name>{names[tags[row]]}</name>\n{head}    <bndbox>"
                 f"<xmin>{corners[4 * i]}</xmin><ymin>{corners[4 * i + 1]}</ymin>"
@@ -401,6 +403,8 @@ def _around(extra: Extra) -> tuple[str, str]:
     )
     if "occluded" in said:
         head += f"    <occluded>{content(plain(said['occluded']))}</occluded>\n"
+    if ROTATION in said:
+        head += f"    <rotation>{content(plain(said[ROTATION]))}</rotation>\n"
     if not extra.attributes:
         return head, ""
     lines = [
@@ -410,6 +414,17 @@ def _around(extra: Extra) -> tuple[str, str]:
         for one in (found if isinstance(found, list) else [found])
     ]
     return head, f"    <attributes>\n{''.join(lines)}    </attributes>\n"
+
+
+def _robndbox(ring: list[float], extra: Extra) -> str:
+    """A turned box as roLabelImg has it, beside the polygon; nothing for other shapes."""
+    found = box_of(ring, extra.properties)
+    if found is None:
+        return ""
+    values = shortest(np.array([*found[:4], np.deg2rad(found.degrees)]))
+    pairs = zip(("cx", "cy", "w", "h", "angle"), values, strict=True)
+    inside = "".join(f"<{name}>{text}</{name}>" for name, text in pairs)
+    return f"    <robndbox>{inside}</robndbox>\n"
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,8 @@ smallest rectangle in any direction that encloses it, measured in pixels where t
 known. Corners are clipped to the image; numbers are the shortest that read back as the same
 floats.
 
+The property ``rotation`` of a turned box is not written and not lost: its corners say it.
+
 Read: by ``yolo_darknet``; every object comes back as a polygon of four points.
 """
 
@@ -32,6 +34,7 @@ from annotary.batch import AnnotationBatch
 from annotary.contract.dataset import Dataset, Part
 from annotary.contract.format import Carries, Format
 from annotary.contract.output import Output
+from annotary.formats.kit.turned import ROTATION
 from annotary.formats.yolo_darknet.write import data_yaml, labels_folder, write_labels
 from annotary.geometry.arrays import Floats
 
@@ -50,6 +53,7 @@ class YoloObb(Format):
         rectangle="Polygon",
         polygon="Polygon",
         bitmask="Polygon",
+        properties=frozenset({ROTATION}),
         class_numbers="dense",
         unit="normalized",
         natural="normalized",

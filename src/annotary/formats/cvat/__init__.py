@@ -36,7 +36,8 @@ element        geometry                               becomes
 ``parent`` is a part of a skeleton, whose edges come from its drawing. ``<attribute>`` children
 become attributes (numbers where the header says ``number``). ``occluded``, ``z_order``,
 ``group_id``, ``source`` and unknown attributes become properties when they differ from the
-default (0, ``manual``); so do ``rotation`` and the ellipse's own numbers.
+default (0, ``manual``); so do ``rotation`` and the ellipse's own numbers. A turned box is written
+as a box with its rotation again.
 
 In ``track`` elements (video) every shape is an object of its frame, with ``track_id``; one that
 CVAT interpolated keeps ``keyframe: 0``. A shape with ``outside="1"`` marks where its object is
@@ -52,6 +53,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from annotary.batch import BITMASK, CLASSIFICATION, KEYPOINTS, RECTANGLE, AnnotationBatch
 from annotary.contract.dataset import ClassEntry, Dataset
 from annotary.contract.format import Carries, Format
@@ -59,12 +62,13 @@ from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.formats.cvat.shape import Labels, Shape, declare
 from annotary.formats.kit.numbers import plain, scalar, shortest
+from annotary.formats.kit.turned import ROTATION, box_of
 from annotary.formats.kit.xml import Record, attribute_text, content, expect_root, root_of
 from annotary.geometry import rle
 from annotary.syntax.source import FileSet, SourceFile
 from annotary.syntax.xml import Element, XmlText
 
-WRITTEN_PROPERTIES = ("occluded", "source", "z_order", "group_id")
+WRITTEN_PROPERTIES = ("occluded", "source", "z_order", "group_id", ROTATION)
 
 
 class Cvat(Format):
@@ -315,9 +319,7 @@ class _Shapes:
             name, geometry = "skeleton", ""
             inside = self._parts(numbers, self.classes[self.tags[row]].keypoints)
         else:
-            name = "polygon"
-            pairs = zip(numbers[::2], numbers[1::2], strict=True)
-            geometry = f' points="{";".join([f"{x},{y}" for x, y in pairs])}"'
+            name, geometry = self._outline(row, numbers, said)
         head = f"    <{name} label={self.labels[self.tags[row]]}"
         head += f" source={attribute_text(plain(said.get('source', 'manual')))}"
         if kind != CLASSIFICATION or "occluded" in said:
@@ -332,6 +334,22 @@ class _Shapes:
                 name_ = attribute_text(key)
                 inside += f"      <attribute name={name_}>{content(plain(one))}</attribute>\n"
         return f"{head}>\n{inside}    </{name}>\n" if inside else f"{head}/>\n"
+
+    def _outline(self, row: int, numbers: list[str], said: dict[str, Any]) -> tuple[str, str]:
+        """A polygon, or the box that it is when it is turned."""
+        turned = box_of(self.batch.values(row).tolist(), said) if ROTATION in said else None
+        if turned is not None:
+            left, top = turned.cx - turned.width / 2, turned.cy - turned.height / 2
+            right, bottom = turned.cx + turned.width / 2, turned.cy + turned.height / 2
+            sides = shortest(np.round([left, top, right, bottom], 9))
+            named = zip(("xtl", "ytl", "xbr", "ybr"), sides, strict=True)
+            geometry = "".join(f' {key}="{value}"' for key, value in named)
+            return "box", f'{geometry} rotation="{plain(turned.degrees)}"'
+        pairs = zip(numbers[::2], numbers[1::2], strict=True)
+        geometry = f' points="{";".join([f"{x},{y}" for x, y in pairs])}"'
+        if ROTATION in said:
+            geometry += f" rotation={attribute_text(plain(said[ROTATION]))}"
+        return "polygon", geometry
 
     def _parts(self, numbers: list[str], names: list[str]) -> str:
         lines = []

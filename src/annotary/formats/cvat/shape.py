@@ -172,7 +172,10 @@ def _box(shape: Shape) -> None:
 def _polygon(shape: Shape) -> None:
     ring = shape.points()
     if ring is not None:
-        shape.record.rows.polygon(shape.image, shape.tag, [ring], shape.record.at, shape.extra())
+        stated = shape.element.get("rotation")
+        more = {} if stated is None else {"rotation": scalar(stated)}
+        extra = shape.extra(**more)
+        shape.record.rows.polygon(shape.image, shape.tag, [ring], shape.record.at, extra)
 
 
 def _points(shape: Shape) -> None:

@@ -14,6 +14,7 @@ from annotary.batch import BITMASK, CLASSIFICATION, KEYPOINTS, AnnotationBatch, 
 from annotary.contract.dataset import Dataset
 from annotary.contract.output import Output
 from annotary.formats.kit.rings import Body, bodies, length, points_of
+from annotary.formats.kit.turned import ROTATION, box_of, turned_box
 from annotary.geometry import rle
 from annotary.geometry.arrays import spread, to_pixels
 
@@ -176,7 +177,12 @@ class _Task:
             self._skeleton(body, identity, properties)
             return
         if body.rings or body.holes:
-            kind, value = "polygonlabels", _polygon((body.rings or body.holes)[0])
+            ring = (body.rings or body.holes)[0]
+            kind, value = "polygonlabels", _polygon(ring)
+            turned = self._turned(ring, properties)
+            if turned is not None:
+                kind, value = "rectanglelabels", turned
+                del properties[ROTATION]
         elif body.kind == BITMASK and body.extra is not None and body.extra.mask is not None:
             value = {"format": "rle", "rle": rle.to_brush(body.extra.mask)}
             kind = "brushlabels"
@@ -185,6 +191,23 @@ class _Task:
         else:
             return
         self._describe(self._region(body.tag, identity, kind, value), body.extra, properties)
+
+    def _turned(self, ring: list[float], properties: dict[str, Any]) -> dict[str, Any] | None:
+        """The turned rectangle that a ring is: its top left corner, sides and angle."""
+        if ROTATION not in properties or not self.width or not self.height:
+            return None
+        sides = (self.width / 100, self.height / 100)  # the ring is in percent
+        found = box_of([v * sides[i % 2] for i, v in enumerate(ring)], properties)
+        if found is None:
+            return None
+        x, y = turned_box(*found)[:2]
+        return {
+            "x": round(x / self.width * 100, 9),
+            "y": round(y / self.height * 100, 9),
+            "width": round(found.width / self.width * 100, 9),
+            "height": round(found.height / self.height * 100, 9),
+            "rotation": found.degrees,
+        }
 
     def _skeleton(self, body: Body, identity: str, properties: dict[str, Any]) -> None:
         points = body.points or []
