@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,3 +92,13 @@ def test_rejects_can_be_mended(kind: str, project: Project, tmp_path: Path) -> N
     assert last.report.committed == last.report.records == 1  # type: ignore[attr-defined]
     found = [each.tag.strip() for each in project.annotations.list()]
     assert [tag.replace("\n", "") for tag in found] == ["good", "bad"]
+
+
+@pytest.mark.parametrize("ring", [[1, 1, 9, 1, 999, 9], [1, 1, 5, 5, 9, 9]])
+def test_one_faulty_ring_makes_the_object_faulty(ring: list[int], project: Project) -> None:
+    file = json.loads(coco(boxes=[(0, "dog", BOX)]))
+    file["annotations"][0]["segmentation"] = [[1, 1, 9, 1, 9, 9], ring]
+    register(project, "image.png")
+    session = imported(project, {"a.json": json.dumps(file).encode()})
+    assert session.report.skipped == session.report.records == 1  # type: ignore[attr-defined]
+    assert list(project.annotations.list()) == []

@@ -106,7 +106,7 @@ MUTANTS = [
            "        self.rejected += 1\n", "", POLICIES),
     Mutant("one faulty part does not make its object faulty", READING,
            "np.add.reduceat(bad, starts[:-1]) > 0", "bad[starts[:-1]]",
-           ("tests/imports", "tests/formats/test_formats.py")),
+           ("tests/imports/test_rejects.py",)),
     Mutant("attributes are not checked", READING,
            "        self._check_attributes(batch, bad)\n", "",
            ("tests/imports/test_attributes.py",)),
