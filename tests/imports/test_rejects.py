@@ -80,6 +80,9 @@ def test_rejects_can_be_mended(kind: str, project: Project, tmp_path: Path) -> N
     rejects = (tmp_path / "one" / case.file).read_bytes()
     assert case.wrong in rejects
     assert case.good not in rejects
+    if case.file.endswith(".csv"):
+        # a row alone may be a table of another format
+        assert rejects.startswith(b"filename,xmin,ymin,xmax,ymax,label\n")
 
     with pytest.raises(ImportFailedError), project.annotations.create_import_session() as refused:
         refused.add_bytes(rejects, case.file)
