@@ -29,6 +29,9 @@ LAYERS = [
     {"geometry", "processes"},
     # rows in bulk; files whose every fault has a place
     {"batch", "syntax"},
+    # what people see
+    {"pictures"},
+    {"drawing"},
     # what the author of a format reads
     {"contract", "query"},
     # neighbours that never import each other

@@ -8,6 +8,7 @@ fractions of the image's width and height, 0..1, x first, origin top-left, y dow
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
@@ -333,7 +334,7 @@ class AssetStatistic(Wire):
     total_annotations: int
 
 
-class Asset(Wire):
+class Asset(Wire, dict=True):
     """An image (or video, or volume) that annotations belong to."""
 
     id: str
@@ -344,6 +345,29 @@ class Asset(Wire):
     url: str
     metadata: AssetMetadata
     statistic: AssetStatistic | None = None
+
+    def with_draw(self, draw: Callable[[int], Any]) -> Asset:
+        """This asset, able to draw itself: ``draw(size)`` answers a ``PIL.Image``."""
+        self.__dict__["drawn"] = draw
+        return self
+
+    def draw(self, size: int = 1280) -> Any:
+        """It with its annotations, as a ``PIL.Image`` in RGB whose longer side has ``size`` pixels.
+
+        For assets that ``project.assets.get`` and ``list`` answered.
+        """
+        if "drawn" not in self.__dict__:
+            raise TypeError("This asset was not read from a project: project.assets.draw(asset).")
+        return self.__dict__["drawn"](size)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """What notebooks show: the drawing as PNG, and a line of text."""
+        shown: dict[str, Any] = {"text/plain": repr(self)}
+        if "drawn" in self.__dict__:
+            out = io.BytesIO()
+            self.draw(640).save(out, "PNG")
+            shown["image/png"] = out.getvalue()
+        return shown
 
 
 class NewAsset(Wire, forbid_unknown_fields=True):

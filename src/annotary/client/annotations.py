@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from annotary import model, routes
 from annotary.client.dictionaries import convert, page_limit
+from annotary.client.drawing import Drawings
 from annotary.client.importsession import ImportSession
 from annotary.client.operations import Operations
 from annotary.client.transport import Transport
 from annotary.client.unpacking import fetch_zip
 from annotary.errors import BadRequestError, NotFoundError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 AnnotationLike = model.NewAnnotation | Mapping[str, Any]
 
@@ -100,6 +104,17 @@ class Annotations:
         )
         found: model.Annotation = self._transport.call("annotations.get", request)
         return found
+
+    def draw(self, annotation: model.Annotation | str, size: int = 640) -> Image:
+        """The part of the image around an annotation, with it drawn, as a ``PIL.Image`` in RGB.
+
+        ``size``: the longer side in pixels at most. All parts of its object are shown.
+        """
+        found = self.get(annotation) if isinstance(annotation, str) else annotation
+        drawings = Drawings(self._transport, self._project_id)
+        request = routes.GetAsset(project_id=self._project_id, asset_id=found.asset_id)
+        asset: model.Asset = self._transport.call("assets.get", request)
+        return drawings.asset(asset, longest=size, annotation=found.id)
 
     def update(
         self, annotation_id: str, changes: model.AnnotationChanges | Mapping[str, Any]

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from annotary import checksum, model, routes
 from annotary.client.dictionaries import convert, page_limit
+from annotary.client.drawing import LONGEST, Drawings
 from annotary.client.operations import Operations
 from annotary.client.transport import Transport
 from annotary.errors import BadRequestError, ValidationError
 from annotary.problems import ERROR, Problem
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from annotary.reading.inputs import Inputs
 
 _PER_CALL = 1000
@@ -62,6 +65,8 @@ class Assets:
             found: model.PaginationResponse[model.Asset] = self._transport.call(
                 "assets.list", request
             )
+            for each in found.data:
+                self._drawable(each)
             return found.with_fetch(fetch)
 
         return fetch(paging.get("page"))
@@ -70,7 +75,21 @@ class Assets:
         """An asset by its id or file name. Raises :class:`~annotary.errors.NotFoundError`."""
         request = routes.GetAsset(project_id=self._project_id, asset_id=asset_id_or_name)
         found: model.Asset = self._transport.call("assets.get", request)
-        return found
+        return self._drawable(found)
+
+    def draw(
+        self, asset: model.Asset | str, size: int = LONGEST, *, tags: Sequence[str] = ()
+    ) -> Image:
+        """An asset with its annotations as a ``PIL.Image`` in RGB; ``asset.draw()`` does the same.
+
+        ``size``: its longer side in pixels. ``tags``: those that are meant; others are faint. A
+        picture that is missing or damaged becomes a plain ground that says so.
+        """
+        found = self.get(asset) if isinstance(asset, str) else asset
+        return Drawings(self._transport, self._project_id).asset(found, longest=size, tags=tags)
+
+    def _drawable(self, found: model.Asset) -> model.Asset:
+        return found.with_draw(lambda size: self.draw(found, size))
 
     def update(
         self, asset_id_or_name: str, changes: model.AssetChanges | Mapping[str, Any]

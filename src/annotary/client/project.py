@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annotary import model, routes
 from annotary.client.annotations import Annotations
 from annotary.client.assets import Assets
+from annotary.client.drawing import Drawings
 from annotary.client.history import Changes, PastTransport, Snapshots, one_change
 from annotary.client.operations import Operations
 from annotary.client.tags import Ontologies, Tags
 from annotary.client.transport import Transport
 from annotary.errors import BadRequestError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Project:
@@ -134,6 +138,26 @@ class Project:
             "projects.users", routes.InProject(project_id=self.id)
         )
         return found
+
+    def draw(
+        self, sample: int = 12, seed: int = 0, *, tags: Sequence[str] = (), columns: int = 4
+    ) -> Image:
+        """A sheet of images with their annotations, as a ``PIL.Image`` in RGB.
+
+        As many as ``sample`` says, chosen by ``seed``; with ``tags`` only images that have one of
+        them. Raises :class:`~annotary.errors.BadRequestError` for a tag that is not there.
+        """
+        from annotary.drawing.sheet import sheet
+
+        drawings = Drawings(self._transport, self.id)
+        chosen = drawings.chosen(sample, seed, tags)
+        tiles = [(each.filename, drawings.asset(each, longest=480, tags=tags)) for each in chosen]
+        return sheet(tiles, max(1, columns))
+
+    @property
+    def transport(self) -> Transport:
+        """How this project's calls reach the engine."""
+        return self._transport
 
     def _call(self, route: str, request: Any) -> Any:
         return self._transport.call(route, request)
