@@ -20,7 +20,7 @@ _OPTIONS = [
         "--layout",
         default="",
         metavar="LAYOUT",
-        help="Where files lie: ultralytics, darknet, voc, coco, imagefolder.",
+        help="Where files lie: ultralytics, darknet, voc, coco, imagefolder, huggingface.",
     ),
     click.option(
         "--split",

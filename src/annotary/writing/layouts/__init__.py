@@ -5,7 +5,7 @@ from __future__ import annotations
 from annotary.contract.format import Format
 from annotary.errors import BadRequestError
 from annotary.model import ExportOptions
-from annotary.writing.layouts import coco, darknet, imagefolder, ultralytics, voc
+from annotary.writing.layouts import coco, darknet, huggingface, imagefolder, ultralytics, voc
 from annotary.writing.layouts.layout import Layout
 
 PLAIN = Layout()
@@ -15,6 +15,7 @@ LAYOUTS: tuple[Layout, ...] = (
     voc.LAYOUT,
     coco.LAYOUT,
     imagefolder.LAYOUT,
+    huggingface.LAYOUT,
 )
 _USUAL: dict[str, Layout] = {
     **dict.fromkeys(ultralytics.LAYOUT.formats, ultralytics.LAYOUT),
