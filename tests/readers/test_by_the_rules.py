@@ -168,7 +168,21 @@ def yolo_keras_pytorch(files: dict[str, str]) -> list[Box]:
     return found
 
 
+def dota(files: dict[str, str]) -> list[Box]:
+    """DOTA: ``x1 y1 x2 y2 x3 y3 x4 y4 class difficult``, a file for each image."""
+    found = []
+    for name, text in files.items():
+        for line in text.splitlines():
+            *corners, label, difficult = line.split(" ")
+            assert difficult in ("0", "1")
+            xs, ys = [float(v) for v in corners[::2]], [float(v) for v in corners[1::2]]
+            image = name.rpartition("/")[2].removesuffix(".txt") + ".png"
+            found.append((image, label, min(xs), min(ys), max(xs), max(ys)))
+    return found
+
+
 READERS: tuple[Callable[[dict[str, str]], list[Box]], ...] = (
+    dota,
     createml,
     ibm,
     vott,

@@ -76,6 +76,16 @@ class YoloObb(Format):
 
 
 def _corner_texts(part: Part, batch: AnnotationBatch) -> list[str]:
+    quads = np.clip(quadrangles(part, batch, normalized=True), 0.0, 1.0)
+    return [" ".join(map(repr, quad)) for quad in quads.tolist()]
+
+
+def quadrangles(part: Part, batch: AnnotationBatch, *, normalized: bool = False) -> Floats:
+    """Every row as four corners [n, 8]: four points as they are, else the smallest rectangle.
+
+    Of coordinates in fractions (``normalized``) it is the smallest in pixels, where the image's
+    size is known.
+    """
     lengths = np.diff(batch.start)
     quads = np.empty((len(batch), 8))
     four = np.flatnonzero(lengths == 8)
@@ -83,11 +93,11 @@ def _corner_texts(part: Part, batch: AnnotationBatch) -> list[str]:
     for row in np.flatnonzero(lengths != 8).tolist():
         image = batch.image[row]
         size = np.array([part.images.widths[image], part.images.heights[image]], np.float64)
-        if not size.all():
+        if not normalized or not size.all():
             size[:] = 1.0
         points = batch.values(row).reshape(-1, 2) * size
         quads[row] = (smallest_rectangle(points) / size).ravel()
-    return [" ".join(map(repr, quad)) for quad in np.clip(quads, 0.0, 1.0).tolist()]
+    return quads
 
 
 def smallest_rectangle(points: Floats) -> Floats:

@@ -52,6 +52,7 @@ from annotary.contract.rows import RowSink
 from annotary.formats.datumaro.write import FLAGS, write
 from annotary.formats.kit import json as doc
 from annotary.formats.kit.json import RefusedError, UnsupportedError
+from annotary.formats.kit.masks import coco_mask
 from annotary.formats.kit.rings import ellipse, turned
 from annotary.geometry import rle
 from annotary.syntax.source import FileSet, SourceFile
@@ -327,21 +328,7 @@ class _Reader:
         return [v for name in names for v in places.get(name, [0, 0, 0])]
 
     def _mask(self, shape: _Shape, held: dict[str, Any]) -> None:
-        size = doc.numbers(doc.need(held, "size", "mask", "rle.size"), "rle.size", 2)
-        counts = doc.need(held, "counts", "mask", "rle.counts")
-        height, width = (doc.whole(side, "rle.size") for side in size)
-        try:
-            if isinstance(counts, list):
-                mask = rle.from_runs(counts, height, width)
-            else:
-                mask = rle.Rle(height, width, doc.text(counts, "rle.counts").encode("ascii"))
-                if reason := rle.check(mask):
-                    raise ValueError(reason)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise RefusedError(
-                "wrong-type", key="rle.counts", detail=str(error),
-                expected="run lengths that cover the size's height times width",
-            ) from None  # fmt: skip
+        mask = coco_mask(held, "rle")
         shape.kind = BITMASK
         shape.extra = shape.extra or Extra()
         shape.extra.mask = mask

@@ -10,7 +10,9 @@ from annotary.contract.rows import RowSink
 from annotary.problems import Location
 from annotary.syntax.source import SourceFile
 
-IMAGES_FOR = {"labels": "images"} | {f"label_{i}": f"image_{i}" for i in range(4)}
+IMAGES_FOR = {"labels": "images", "labeltxt": "images"} | {
+    f"label_{i}": f"image_{i}" for i in range(4)
+}
 """Folders of labels, and the folders beside them where the images are."""
 
 SAMPLE_LINES = 8
