@@ -386,7 +386,7 @@ def close(a: Shape, b: Shape, tolerance: float, format_: Format) -> bool:
         if min(x1 - x0, y1 - y0) < tolerance:
             # what is thinner than a step has become a box
             a, b = Shape(a.kind, (x0, y0, x1, y1)), Shape(b.kind, _extent(b))
-    if format_.name == "yolo_obb" and len(a.values) != 8:
+    if format_.name in {"yolo_obb", "dota"} and len(a.values) != 8:
         return len(b.values) == 8
     return len(a.values) == len(b.values) and bool(
         np.all(np.abs(np.subtract(a.values, b.values)) <= tolerance)

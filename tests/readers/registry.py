@@ -70,6 +70,7 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(
         (
             "createml",
+            "dota",
             "ibm",
             "vott",
             "edge_impulse",

@@ -18,10 +18,11 @@ Written
 -------
 
 ``<part>/labelTxt/<image>.txt`` for every image, empty without objects, without the lines at the
-top, which not all readers pass over. A polygon of four points as it is, a box as its four corners,
-any other polygon or mask as the smallest rectangle in any direction around it. The property
-``difficult`` fills its field; true is 1. Class names stand as they are, blanks included: readers
-that split at blanks want names without.
+top, which not all readers pass over; only where a class is called like a number, an empty
+``imagesource:`` tells the files from others. A polygon of four points as it is, a box as its four
+corners, any other polygon or mask as the smallest rectangle in any direction around it, clipped to
+the image. The property ``difficult`` fills its field; true is 1. Class names stand as they are,
+blanks included: readers that split at blanks want names without.
 
 Read
 ----
@@ -36,6 +37,8 @@ from __future__ import annotations
 
 import re
 from typing import ClassVar
+
+import numpy as np
 
 from annotary.batch import AnnotationBatch, Extra
 from annotary.contract.dataset import Dataset, Part
@@ -57,23 +60,22 @@ from annotary.formats.yolo_obb import quadrangles
 from annotary.syntax.source import FileSet, SourceFile
 
 _HEADER = re.compile(r"(?:imagesource|gsd)\s*:", re.I)
-_FOLDER = re.compile(r"(?:^|/)labeltxt/[^/]*$")
+_FOLDER = re.compile(r"(?:^|/)labeltxt/")
 _CORNERS = 8
 NAMES = ("x1", "y1", "x2", "y2", "x3", "y3", "x4", "y4")
 
 
 def _test(parts: list[bytes]) -> bool | None:
+    if _HEADER.match(parts[0].decode("utf-8", "replace")):
+        return True
     if len(parts) <= _CORNERS:
         return None
-    numeric = [is_number(part) for part in parts]
-    if not all(numeric[:_CORNERS]):
-        near = sum(numeric[:_CORNERS]) >= _CORNERS - 1 and not numeric[_CORNERS]
-        return False if near else None
-    if not numeric[_CORNERS]:
-        return True
-    # a class that is a number makes a line that other formats have, too
-    whole = len(parts) == _CORNERS + 2 and parts[-1] in (b"0", b"1", b"2")
-    return True if whole and max(float(part) for part in parts[:_CORNERS]) > 2 else None
+    numeric = [is_number(part) for part in parts[: _CORNERS + 1]]
+    if all(numeric[:_CORNERS]):
+        # a class that is a number makes a line that other formats have, too
+        return None if numeric[_CORNERS] else True
+    near = sum(numeric[:_CORNERS]) >= _CORNERS - 1 and not numeric[_CORNERS]
+    return False if near else None
 
 
 declare(LineKind("dota", _CORNERS + 1, _test, _FOLDER))
@@ -132,15 +134,31 @@ class Dota(Format):
         names = [" ".join(name.split()) for name in data.names]
 
         def lines(part: Part, batch: AnnotationBatch) -> list[str]:
-            texts = iter(shortest(quadrangles(part, batch).ravel(), point=True))
-            quads = [" ".join(eight) for eight in zip(*[texts] * 8, strict=True)]
-            tags = batch.tag.tolist()
+            sizes = np.column_stack(part.images.sizes(batch.image))
+            quads = np.clip(quadrangles(part, batch), 0.0, np.tile(sizes, 4))
+            texts = iter(shortest(quads.ravel(), point=True))
+            rings = [" ".join(eight) for eight in zip(*[texts] * 8, strict=True)]
             return [
-                f"{quad} {names[tag]} {_difficult(batch.extras.get(row))}\n"
-                for row, (quad, tag) in enumerate(zip(quads, tags, strict=True))
+                f"{ring} {names[tag]} {_difficult(batch.extras.get(row))}\n"
+                for row, (ring, tag) in enumerate(zip(rings, batch.tag.tolist(), strict=True))
             ]
 
+        if any(is_number(name.encode()) for name in names):
+            # without a mark at their top, such files look like others
+            out = _Headed(out)
         write_labels(data, out, lines, lambda part: f"{part.name}/labelTxt")
+
+
+class _Headed:
+    """An output whose files with objects begin as DOTA's later versions do."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self.file = out.file
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file as a whole."""
+        self._out.put(path, b"imagesource:\n" + data if data else data)
 
 
 def _difficult(extra: Extra | None) -> int:
