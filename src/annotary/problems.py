@@ -50,11 +50,13 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     values: dict[str, Any] = {}
     count: int = 1
     """How many records share this fault (an unknown image is told once, with its records)."""
+    strict: bool = False
+    """Whether the caller wants this warning to be an error."""
 
     @property
     def level(self) -> str:
         """``Error`` or ``Warning``."""
-        return RULES[self.code].level
+        return ERROR if self.strict else RULES[self.code].level
 
     @property
     def message(self) -> str:
@@ -461,6 +463,37 @@ RULES = _table(
         "No {what} is called {names}; the {record} has {found}.",
         "Say which one is the class ({option}=NAME), or give all one tag (tag=NAME): --option on "
         "the command line, options={{...}} in the SDK.",
+    ),
+    Rule(
+        "duplicate-shape",
+        WARNING,
+        "The same shape of {tag} is there twice.",
+        "Delete one of the two.",
+    ),
+    Rule(
+        "clashing-classes",
+        WARNING,
+        "The same shape is there as {other} and as {tag}.",
+        "Keep the class that is meant.",
+    ),
+    Rule(
+        "tiny-shape",
+        WARNING,
+        "The shape is {width} x {height} pixels.",
+        "Was it clicked by mistake? Draw it again, or delete it.",
+    ),
+    Rule(
+        "whole-image",
+        WARNING,
+        "The shape covers the whole image.",
+        "A class of the image is better kept as a classification.",
+    ),
+    Rule("self-crossing", WARNING, "The outline crosses itself.", "Draw it again."),
+    Rule(
+        "similar-classes",
+        WARNING,
+        "The classes {first!r} and {second!r} differ only in case, blanks or dashes.",
+        "Merge them if they are one.",
     ),
     Rule(
         "moved",

@@ -26,7 +26,7 @@ _LINT = click.option(
     type=click.Choice(["off", "warn", "error"]),
     default="off",
     help="Look at rules of good practice, too: doubled, tiny and self-crossing shapes, classes"
-    " that differ in case, equal images.",
+    " that differ only in case or blanks.",
 )
 _OPTION = click.option(
     "--option",

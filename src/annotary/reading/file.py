@@ -16,6 +16,7 @@ from annotary.matching import Match
 from annotary.model import FileReport, ImageMatch
 from annotary.problems import NOWHERE, Location, Problem
 from annotary.reading.check import check, slacks
+from annotary.reading.lint import Lint, similar_classes
 from annotary.reading.repair import clip
 from annotary.syntax.source import SourceError, SourceFile
 
@@ -57,6 +58,7 @@ class FileReading:
         self.faulty = 0
         self.moved = self.clipped = 0
         """Shapes that were moved to the edge of their image, and that were cut off there."""
+        self._lint = None if session.wishes.lint == "off" else Lint()
         self._dropped: dict[str, tuple[int, Location]] = {}
         self.broken = False
         self.stranger = False
@@ -87,6 +89,9 @@ class FileReading:
         self._tell_problems()
         for image, count in self.refused.items():
             self._tell_image(image, count)
+        if self._lint is not None:
+            for first, second in similar_classes(rows.tag_names):
+                self._advise("similar-classes", NOWHERE, {"first": first, "second": second})
         self._tell_changes()
         self.report.records = rows.records
         self.report.images = len(rows.image_names)
@@ -95,6 +100,11 @@ class FileReading:
         for problem in self.rows.problems:
             self.session.log.add(problem)
         self.rows.problems = []
+
+    def _advise(self, code: str, place: Location, values: dict[str, Any]) -> None:
+        strict = self.session.wishes.lint == "error"
+        problem = Problem(code, self.source.name, place, values, strict=strict)
+        self.session.log.add(problem)
 
     def _tell_changes(self) -> None:
         """Say what was changed or left out of what the file says, each with its number."""
@@ -168,6 +178,9 @@ class FileReading:
         if not rows.normalized:
             with np.errstate(divide="ignore", invalid="ignore"):
                 batch.coords = batch.coords / batch.scales(widths, heights)
+        if self._lint is not None:
+            for row, code, values in self._lint.look(batch, widths, heights, rows.tag_names):
+                self._advise(code, rows.place(int(batch.at[row])), values)
         batch.image = assets.astype(np.int32)
         self.session.receiver.receive(self, batch)
 
