@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from annotary import formats, ids, routes
+from annotary import checksum, formats, ids, routes
 from annotary.batch import AnnotationBatch
 from annotary.errors import told
 from annotary.jobs.run import Cancelled, HandedBack, Job
 from annotary.model import ExportManifest
 from annotary.query import language
 from annotary.query.selection import Selected
-from annotary.store import Store, assets, grouping, operations, tags
+from annotary.store import Store, assets, grouping, holdings, operations, tags
 from annotary.store import annotations as stored
 from annotary.store.asked import StoredFacts
 from annotary.store.blobs import export_images_key, export_key
@@ -27,6 +27,7 @@ from annotary.store.snapshots import at
 from annotary.writing import exporting
 from annotary.writing.exporting import ExportTag
 from annotary.writing.output import ZipOutput
+from annotary.writing.pictures import UnreadableImageError
 
 
 class ExportOrder(routes.NewExport):
@@ -152,21 +153,43 @@ class StoreOrigin:
         )
 
     def read_image(self, image: int) -> bytes | None:
-        """The bytes of an image's file, where the store has it or knows its path."""
+        """The bytes of an image's file, where the store has it or knows its path.
+
+        Raises :class:`UnreadableImageError` where they cannot be read, or are others.
+        """
         path, blob = self._files[image]
         try:
-            if blob is not None:
-                return self._store.blobs.read(blob)
-            return Path(path).read_bytes() if path is not None else None
+            if blob is None:
+                return Path(path).read_bytes() if path is not None else None
+            data = self._store.blobs.read(blob)
         except OSError:
-            return None
+            raise UnreadableImageError("missing") from None
+        kept = holdings.expected(self._db, blob)
+        if kept is not None and kept != (len(data), checksum.crc32c(data)):
+            raise UnreadableImageError("damaged")
+        return data
 
-    def picture(self, image: int) -> AbstractContextManager[Path | None]:
-        """The image's file, where the store has it or knows its path."""
+    @contextmanager
+    def picture(self, image: int) -> Iterator[Path | None]:
+        """The image's file, where the store has it or knows its path.
+
+        Raises :class:`UnreadableImageError` where its bytes cannot be read, or are others.
+        """
         path, blob = self._files[image]
-        if blob is not None:
-            return self._store.blobs.local(blob)
-        return nullcontext(Path(path) if path is not None else None)
+        if blob is None:
+            yield Path(path) if path is not None else None
+            return
+        with self._store.blobs.local(blob) as found:
+            kept = holdings.expected(self._db, blob)
+            try:
+                if kept is not None and kept != (
+                    found.stat().st_size,
+                    checksum.crc32c_file(found),
+                ):
+                    raise UnreadableImageError("damaged")
+            except OSError:
+                raise UnreadableImageError("missing") from None
+            yield found
 
     def metadata(self, key: str) -> Sequence[str]:
         """A value of every asset's custom metadata, as text."""

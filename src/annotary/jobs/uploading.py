@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotary.errors import told
+from annotary import checksum
+from annotary.errors import ValidationError, told
 from annotary.jobs.run import HandedBack, Job
 from annotary.model import AssetUploadFile, NewAsset
-from annotary.store import Store, assets, changes, operations, uploads
+from annotary.store import Store, assets, changes, holdings, operations, uploads
 from annotary.store.blobs import asset_key
 from annotary.store.operations import OperationRow
 from annotary.syntax.image import read_header
@@ -29,6 +30,7 @@ class UploadRun:
         id_ = self._operation.id
         new: list[NewAsset] = []
         keys: list[str] = []
+        kept: list[tuple[str, int, int]] = []
         try:
             with self._store.read() as db:
                 project = operations.project_of(db, self._operation)
@@ -38,12 +40,14 @@ class UploadRun:
             keys = [asset_key(project.hex, session.id, n) for n in range(len(body.assets))]
             for key, file in zip(keys, body.assets, strict=True):
                 new.append(self._take(key, file, body.groups))
+                kept.append((key, new[-1].file_size, self._sum(key, file)))
                 job.advance(1)
             with self._store.write() as db:
                 project = operations.project_of(db, self._operation)
                 assets.refuse_taken(db, project, [each.filename for each in new])
                 with changes.change(db, project, "add_assets") as change:
                     change.add_assets(new, keys)
+                holdings.remember(db, kept)
                 message = f"{len(new)} assets uploaded."
                 operations.set_progress(db, id_, len(new), len(new))
                 operations.set_status(db, id_, "Finished", message)
@@ -54,6 +58,18 @@ class UploadRun:
                 self._store.blobs.delete(key)
             with self._store.write() as db:
                 operations.set_status(db, id_, "Errored", told(error))
+
+    def _sum(self, key: str, file: AssetUploadFile) -> int:
+        """The CRC-32C of the bytes that are kept; of those that were sent it is the announced one."""
+        with self._store.blobs.open(key) as stream:
+            found = checksum.crc32c_file(stream)
+        if file.path is None and found != file.crc32c % (1 << 32):
+            raise ValidationError(
+                f"{file.filename} has the CRC-32C {checksum.to_int32(found)}, announced was "
+                f"{file.crc32c}.",
+                hint="It was damaged on the way, or has changed meanwhile: send it again.",
+            )
+        return found
 
     def _take(self, key: str, file: AssetUploadFile, groups: Sequence[str]) -> NewAsset:
         blobs = self._store.blobs

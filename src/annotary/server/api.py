@@ -14,6 +14,7 @@ from annotary.errors import (
     BadRequestError,
     NotFoundError,
 )
+from annotary.model import Operation
 from annotary.server.access import Access
 from annotary.server.http import Exchange, MethodNotAllowedError, Reply
 from annotary.server.idempotency import Repeat
@@ -24,6 +25,7 @@ from annotary.server.settings import Settings
 from annotary.server.shares import Shares
 from annotary.server.writing import Writer
 from annotary.service import Service
+from annotary.service.operations import CREATED
 from annotary.store.changes import WHO, Who
 from annotary.store.database import Database
 from annotary.store.keys import KeyRow
@@ -109,6 +111,22 @@ class Api:
                     self._in_flight.pop(place, None)
         return await self._writer.write(call, alone=way == "alone")
 
+    def _export(self, endpoint: Endpoint, key: KeyRow, request: Any, repeat: Repeat | None) -> Any:
+        """Make an export; its operation and the answer that a repeat gets are kept together."""
+
+        def created(db: Database, operation: Operation) -> None:
+            if repeat is not None:
+                repeat.keep(db, _encode(operation))
+
+        token = CREATED.set(created)
+        try:
+            with self._exports.one_more(key.id) as became:
+                answer = self._service.call(endpoint.route, request)
+                became(ids.parse("op", answer.id))
+                return answer
+        finally:
+            CREATED.reset(token)
+
     def _call(
         self,
         endpoint: Endpoint,
@@ -125,9 +143,7 @@ class Api:
                 return earlier
         try:
             if endpoint.route.name == "exports.create":
-                with self._exports.one_more(key.id) as became:
-                    answer = self._service.call(endpoint.route, request)
-                    became(ids.parse("op", answer.id))
+                answer = self._export(endpoint, key, request, repeat)
             else:
                 answer = self._service.call(endpoint.route, request)
         except OverflowError:

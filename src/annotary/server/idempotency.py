@@ -10,11 +10,12 @@ import hashlib
 
 from annotary import ids
 from annotary.errors import BadRequestError, ConflictError
+from annotary.service.sweeping import ANSWERS_KEPT_MS
 from annotary.store import keys
 from annotary.store.database import Database
 from annotary.store.keys import AnswerRow
 
-KEPT_MS = 24 * 3600 * 1000
+KEPT_MS = ANSWERS_KEPT_MS
 _LONGEST = 255
 
 

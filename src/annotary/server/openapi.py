@@ -74,7 +74,7 @@ def page() -> bytes:
 
 _TEXT = (
     "The store for image annotations. Every call needs a secret key in the header Secret-Key. "
-    "What writes takes an Idempotency-Key: a repeat within a day gets the first answer again."
+    "What writes takes an Idempotency-Key: a repeat within an hour gets the first answer again."
 )
 
 

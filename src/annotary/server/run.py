@@ -52,6 +52,7 @@ def _open(home: Path, settings: Settings) -> Store:
 def _serve(store: Store, settings: Settings, listening: socket.socket, address: str) -> None:
     links = SignedLinks(store, settings)
     service = Service(store, links, Jobs(settings.jobs), resume=True)
+    service.export_days = settings.export_days
     metrics.set_up()
     sys.setswitchinterval(_SWITCH_SECONDS)
 

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Bytes a second."""
     send_seconds: float = 60.0
     """How long a caller may take none of its answer."""
+    export_days: float = 7.0
+    """How long the files of an export are kept; 0: until they are deleted."""
     exports_per_key: int = 8
     """Exports that may wait or run for one key."""
     rate_limit: float = 0.0

@@ -10,6 +10,7 @@ from annotary.jobs.exporting import ExportOrder, StoreOrigin
 from annotary.model import DeleteResponse, ExportManifest, ExportResult, Operation
 from annotary.query import language
 from annotary.service.noun import ServicePart
+from annotary.service.operations import CREATED
 from annotary.store import operations
 from annotary.store.blobs import export_images_key, export_key
 from annotary.store.snapshots import at
@@ -43,6 +44,9 @@ class ExportService(ServicePart):
             operation = operations.create(
                 db, project, operations.EXPORT, self.store.owner, msgspec.json.encode(order)
             )
+            created = CREATED.get()
+            if created is not None:
+                created(db, operation.public)
         self.service.run(operation.id, background=body.background)
         with self.store.read() as db:
             return self.service.operations.public(operations.find(db, project, operation.id))

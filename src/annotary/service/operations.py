@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
+
 from annotary import ids, routes
 from annotary.errors import ConflictError
 from annotary.model import Operation
 from annotary.service.noun import ServicePart
 from annotary.store import operations
+from annotary.store.database import Database
 from annotary.store.operations import OperationRow
+
+CREATED: ContextVar[Callable[[Database, Operation], None] | None] = ContextVar(
+    "created", default=None
+)
+"""Told of the operation that a call makes, in the same transaction: a repeat finds both or none."""
 
 
 class OperationService(ServicePart):

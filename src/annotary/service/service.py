@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
-from annotary import ids, routes
+from annotary import routes
 from annotary.jobs.run import Job, Jobs
 from annotary.jobs.work import KINDS, perform
 from annotary.service.annotations import AnnotationService
@@ -20,20 +19,18 @@ from annotary.service.multipart import MultipartService
 from annotary.service.objects import ObjectService
 from annotary.service.operations import OperationService
 from annotary.service.projects import ProjectService, WorkspaceService
+from annotary.service.sweeping import forget_old, sweep_files
 from annotary.service.tags import OntologyService, TagService
 from annotary.service.uploads import UploadService
-from annotary.store import Store, keys, purging
+from annotary.store import Store, purging
 from annotary.store import imports as stored_imports
 from annotary.store import operations as stored_operations
 from annotary.store.arriving import sweep
-from annotary.store.blobs import export_images_key, export_key
 from annotary.store.operations import OperationRow
 from annotary.store.owners import SERVER
 
-_ABANDONED_SECONDS = 3600.0
 _PURGE_SECONDS = 0.2
 """So long at most whoever opens a store forgets what is due."""
-_ANSWERS_KEPT_MS = 24 * 3600 * 1000
 
 
 class Service:
@@ -69,6 +66,8 @@ class Service:
         self.trash = TrashService(self)
         self.exports = ExportService(self)
         self._resume = resume
+        self.export_days = 0.0
+        """After so many days the files of exports are removed; 0: never."""
         self.recover()
 
     def call(self, route: routes.Route, request: Any) -> Any:
@@ -127,15 +126,14 @@ class Service:
                         session = stored_imports.of_operation(db, each.id)
                         stored_imports.set_status(db, session, "Errored", message)
         for each in lost:
-            if each.kind == stored_operations.EXPORT:
-                self.store.blobs.delete(export_key(each.id))
-                self.store.blobs.delete(export_images_key(each.id))
+            if each.kind == stored_operations.UPLOAD:
+                self.uploads.forget_lost(each)
         self.imports.forget_left_files()
+        sweep_files(self.store, whole=self._resume)
         with self.store.read() as db:
             self.store.forget_stops(each.id for each in stored_operations.unfinished(db))
         self.store.forget_the_dead()
         purging.sweep(self.store, _PURGE_SECONDS)
-        self.store.blobs.delete_parts(time.time() - _ABANDONED_SECONDS)
 
     def _leave_or_take_up(self, left: OperationRow) -> bool:
         if left.kind not in KINDS or not (left.owner or "").startswith(SERVER):
@@ -157,14 +155,14 @@ class Service:
         return True
 
     def sweep(self) -> None:
-        """End sessions that waited too long for files, and drop answers nobody asks for again."""
+        """End sessions that waited too long for files, and remove what nobody needs any more."""
         self.imports.expire()
         self.uploads.expire()
         self.multipart.expire()
         sweep(self.store)
         purging.sweep(self.store)
-        with self.store.write() as db:
-            keys.forget_answers(db, ids.now_ms() - _ANSWERS_KEPT_MS)
+        forget_old(self.store, self.export_days)
+        sweep_files(self.store, whole=True)
 
     def close(self, cancel: bool = False) -> None:
         """Finish what runs, or stop it, and close the store."""

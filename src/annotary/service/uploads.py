@@ -23,6 +23,7 @@ from annotary.service.assets import check_filename
 from annotary.service.noun import ServicePart
 from annotary.store import assets, operations, projects, uploads
 from annotary.store.blobs import asset_key
+from annotary.store.operations import OperationRow
 from annotary.store.projects import ProjectKey
 from annotary.store.uploads import SessionRow
 
@@ -152,6 +153,13 @@ class UploadService(ServicePart):
                 message = "The upload expired: its files have not all arrived."
                 operations.set_status(db, session.operation, "Errored", message)
             self._forget(project, session)
+
+    def forget_lost(self, operation: OperationRow) -> None:
+        """Remove the files of an upload whose process died."""
+        with self.store.read() as db:
+            project = operations.project_of(db, operation)
+            session = uploads.of_operation(db, operation.id)
+        self._forget(project, session)
 
     # --- inside -------------------------------------------------------------------------------
 

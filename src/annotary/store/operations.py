@@ -142,6 +142,15 @@ def set_status(
     )
 
 
+def ended_before(db: Database, kind: str, before: int) -> list[bytes]:
+    """The ids of finished operations of a kind that ended before a time (ms)."""
+    found = db.rows(
+        "SELECT id FROM operations WHERE kind = ? AND overview = 'Finished' AND updated < ?",
+        (kind, before),
+    )
+    return [id_ for (id_,) in found]
+
+
 def set_progress(db: Database, id_: bytes, records: int, total: int) -> None:
     """Record how far an operation is."""
     db.execute(

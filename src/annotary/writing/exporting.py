@@ -135,6 +135,7 @@ class _Export:
         else:
             self.normalized = carries.unit != "pixels"
         self.losses = Losses()
+        self._unread: set[int] = set()
         self.written: list[ExportPart] = []
         self.classes = number_classes(origin.tags, format_)
 
@@ -153,7 +154,11 @@ class _Export:
         if self.options.images != "none":
             for image in range(len(self.names)):
                 pictures.look(self.origin, image, self.losses)
+        if getattr(self.own, "encoded", False):
+            for image in range(len(self.names)):
+                self._bytes(image)
         found, self.losses = self.losses.listing(), Losses()
+        self._unread.clear()
         return found
 
     def refuse_total_loss(self) -> None:
@@ -236,15 +241,31 @@ class _Export:
         for part in made:
             places = self.layout.places(data, part)
             for place, image in zip(places, part.numbers, strict=True):
-                with self.origin.picture(image) as path:
-                    loss = pictures.state(path) if place else "images-unplaced"
-                    if loss:
-                        self.losses.add(loss, 1)
-                    else:
-                        assert path is not None
-                        out.place(place, path, link=link)
-                        written.append(place)
+                if not place:
+                    self.losses.add("images-unplaced", 1)
+                    continue
+                try:
+                    with self.origin.picture(image) as path:
+                        loss = pictures.state(path)
+                        if not loss:
+                            assert path is not None
+                            out.place(place, path, link=link)
+                            written.append(place)
+                except pictures.UnreadableImageError as error:
+                    loss = f"images-{error.kind}"
+                if loss:
+                    self.losses.add(loss, 1)
         return written
+
+    def _bytes(self, image: int) -> bytes | None:
+        """The bytes of an image for formats that hold them; what cannot be read is counted."""
+        try:
+            return self.origin.read_image(image)
+        except pictures.UnreadableImageError as error:
+            if image not in self._unread:
+                self._unread.add(image)
+                self.losses.add(f"bytes-{error.kind}", 1)
+            return None
 
     def _count_renamed(self) -> None:
         changed = [
@@ -276,7 +297,7 @@ class _Export:
             origin.widths[at],
             origin.heights[at],
             [origin.ids[i] for i in images] if origin.ids else [],
-            lambda image: origin.read_image(int(at[image])),
+            lambda image: self._bytes(int(at[image])),
             [origin.groups[i] for i in images] if origin.groups else [],
         )
 

@@ -23,6 +23,8 @@ TEXTS = {
     "merged": "{count} objects were merged with others of their class.",
     "images-missing": "{count} images were not written: their files are not at hand.",
     "images-damaged": "{count} images were not written: their files are damaged.",
+    "bytes-missing": "{count} images have no bytes there: their files are not at hand.",
+    "bytes-damaged": "{count} images have no bytes there: their files are damaged.",
     "images-unplaced": "{count} images were not written: they have no class to lie under.",
     "renamed": "{count} images have another name there, as the layout demands ({what}).",
     "rounded": "Coordinates of {count} annotations are rounded: {what}.",

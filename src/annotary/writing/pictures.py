@@ -17,6 +17,15 @@ class Pictures(Protocol):
         """The file of an image as long as the context is open; None where there is none."""
 
 
+class UnreadableImageError(Exception):
+    """An image that should be there is not, or its bytes are not those that were kept."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        """``missing`` or ``damaged``."""
+
+
 def state(path: Path | None) -> str:
     """``""`` for a file that can be written as it is, else the code of the loss."""
     if path is None:
@@ -29,6 +38,10 @@ def state(path: Path | None) -> str:
 
 def look(pictures: Pictures, image: int, losses: Losses) -> None:
     """Count what keeps an image from being written."""
-    with pictures.picture(image) as path:
-        if found := state(path):
-            losses.add(found, 1)
+    try:
+        with pictures.picture(image) as path:
+            found = state(path)
+    except UnreadableImageError as error:
+        found = f"images-{error.kind}"
+    if found:
+        losses.add(found, 1)

@@ -1,0 +1,9 @@
+-- What the bytes of images must be: compared whenever they are read for an export, and by verify.
+CREATE TABLE blobs (
+    key TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    crc32c INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- Which files of the store are named by an asset.
+CREATE INDEX assets_blob ON assets (blob) WHERE blob IS NOT NULL;
