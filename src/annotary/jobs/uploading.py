@@ -60,7 +60,7 @@ class UploadRun:
                 operations.set_status(db, id_, "Errored", told(error))
 
     def _sum(self, key: str, file: AssetUploadFile) -> int:
-        """The CRC-32C of the bytes that are kept; of those that were sent it is the announced one."""
+        """The CRC-32C of the bytes that are kept; those that were sent must have the announced."""
         with self._store.blobs.open(key) as stream:
             found = checksum.crc32c_file(stream)
         if file.path is None and found != file.crc32c % (1 << 32):
