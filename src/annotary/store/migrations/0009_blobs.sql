@@ -4,6 +4,3 @@ CREATE TABLE blobs (
     size INTEGER NOT NULL,
     crc32c INTEGER NOT NULL
 ) WITHOUT ROWID;
-
--- Which files of the store are named by an asset.
-CREATE INDEX assets_blob ON assets (blob) WHERE blob IS NOT NULL;
