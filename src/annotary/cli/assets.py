@@ -9,7 +9,7 @@ import click
 
 from annotary.cli.context import Context, common, counts, shared
 from annotary.cli.failures import DATA_REFUSED
-from annotary.cli.texts import ERROR, print_problems, problems_data, table
+from annotary.cli.texts import ERROR, more_text, print_problems, problems_data, table
 
 
 @click.group()
@@ -44,13 +44,20 @@ def add(context: Context, name_or_id: str, paths: tuple[str, ...], groups: tuple
 
 @asset.command("list")
 @click.argument("name_or_id", metavar="PROJECT")
-@click.option("--limit", default=100, show_default=True, help="How many; 0 for all.")
+@click.option("--limit", type=int, help="How many; 0 for all. [default: 100, with --json all]")
 @click.option("--group", "groups", multiple=True, help="Only those of a group.")
+@click.option("--where", metavar="QUERY", help="Only those that a query means: docs/queries.md.")
 @common
-def list_(context: Context, name_or_id: str, limit: int, groups: tuple[str, ...]) -> None:
+def list_(
+    context: Context, name_or_id: str, limit: int | None, groups: tuple[str, ...], where: str | None
+) -> None:
     """List a project's images."""
-    page = context.project(name_or_id).assets.list(
-        pagination={"limit": 1000}, filters={"groups": list(groups)}
+    project = context.project(name_or_id)
+    limit = context.limit(limit)
+    page = iter(
+        project.assets.list(
+            pagination={"limit": 1000}, filters={"groups": list(groups)}, where=where
+        )
     )
     found = list(islice(page, limit or None))
     rows = [
@@ -64,3 +71,46 @@ def list_(context: Context, name_or_id: str, limit: int, groups: tuple[str, ...]
         for a in found
     ]
     context.answer(found, table(rows, ("FILE", "WIDTH", "HEIGHT", "ANNOTATIONS", "ID")))
+    if limit and next(page, None) is not None:
+        whole = None if groups or where else counts(project).total_assets
+        context.remark(more_text(limit, whole))
+
+
+@asset.command("show")
+@click.argument("name_or_id", metavar="PROJECT")
+@click.argument("file", metavar="FILE")
+@common
+def show(context: Context, name_or_id: str, file: str) -> None:
+    """Show an image, by its file name or id, and the counts of its annotations."""
+    found = context.project(name_or_id).assets.get(file)
+    size = f"{found.metadata.width} x {found.metadata.height}"
+    lines = [
+        f"{found.filename} ({found.id})",
+        f"  size         {size}, {found.metadata.file_size:,} bytes",
+    ]
+    lines += [
+        f"  status       {found.status}",
+        f"  groups       {', '.join(found.metadata.groups)}",
+    ]
+    lines += [
+        f"  {each.count:,} x {each.name}"
+        for each in (found.statistic.tags_count if found.statistic else ())
+    ]
+    context.answer(found, "\n".join(lines))
+
+
+@asset.command("delete")
+@click.argument("name_or_id", metavar="PROJECT")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common
+def delete(context: Context, name_or_id: str, files: tuple[str, ...], yes: bool) -> None:
+    """Delete images, by file name or id, with their annotations; annotary undo brings them back."""
+    assets = context.project(name_or_id).assets
+    found = [assets.get(each) for each in files]  # none is deleted when one is not there
+    count = sum(each.statistic.total_annotations for each in found if each.statistic)
+    if not yes:
+        question = f"Delete {len(found):,} images with {count:,} annotations?"
+        click.confirm(question, abort=True, err=True)
+    answers = [assets.delete(each.id) for each in found]
+    context.answer(answers, f"Deleted {len(found):,} images with {count:,} annotations.")

@@ -77,6 +77,15 @@ class Context:
             )
         return found[0]
 
+    def limit(self, given: int | None) -> int:
+        """How much of a list to show, 0 for all: programs that read JSON get all of it."""
+        return given if given is not None else 0 if self.json else 100
+
+    def remark(self, text: str) -> None:
+        """Say something beside the answer, where only people look."""
+        if not self.json:
+            click.echo(text, err=True)
+
     def answer(self, data: Any, text: str | None = None) -> None:
         """Print the result: as JSON with ``--json``, else as text."""
         if self.json or text is None:

@@ -14,13 +14,16 @@ from annotary.cli import (
     converting,
     difference,
     drawing,
-    exporting,
+    exports,
     formats,
     history,
     importing,
     projects,
+    sessions,
+    tags,
 )
 from annotary.cli import server as serving
+from annotary.cli.annotations import annotation
 from annotary.cli.context import shared
 from annotary.cli.failures import Program
 
@@ -51,10 +54,13 @@ def main() -> None:
 for _command in (
     projects.project,
     assets.asset,
-    projects.annotation,
+    annotation,
+    tags.tag,
+    tags.ontology,
+    sessions.imports,
     projects.stats,
     importing.import_,
-    exporting.export,
+    exports.export,
     converting.convert,
     checking.check,
     difference.diff,

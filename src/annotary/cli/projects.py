@@ -1,8 +1,7 @@
-"""``annotary project``, ``annotary annotation`` and ``annotary stats``."""
+"""``annotary project`` and ``annotary stats``."""
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 import click
@@ -69,40 +68,6 @@ def delete(context: Context, name_or_id: str, yes: bool) -> None:
         click.confirm(f"Delete {found.name} with {count:,} annotations?", abort=True, err=True)
     answer = context.client.delete_project(found.id)
     context.answer(answer, f"Deleted {found.name} ({found.id}).")
-
-
-@click.group()
-@shared
-def annotation() -> None:
-    """Look at annotations."""
-
-
-@annotation.command("list")
-@click.argument("name_or_id", metavar="PROJECT")
-@click.option("--asset", help="Only those of one asset (id or file name).")
-@click.option("--limit", default=100, show_default=True, help="How many; 0 for all.")
-@click.option("--attributes", is_flag=True, help="With their attributes.")
-@click.option("--where", metavar="QUERY", help="Only those that a query means: docs/queries.md.")
-@common
-def list_annotations(
-    context: Context,
-    name_or_id: str,
-    asset: str | None,
-    limit: int,
-    attributes: bool,
-    where: str | None,
-) -> None:
-    """List a project's annotations."""
-    page = context.project(name_or_id).annotations.list(
-        asset,
-        pagination={"limit": min(limit, 1000) if limit else 1000},
-        include_attributes=attributes,
-        where=where,
-    )
-    context.answer_each(
-        islice(page, limit or None),
-        lambda each: f"{each.id}  {each.asset_id}  {each.bound_type}  {each.tag}",
-    )
 
 
 @click.command("stats")

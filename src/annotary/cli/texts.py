@@ -29,6 +29,12 @@ def table(rows: Sequence[tuple[Any, ...]], head: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
+def more_text(shown: int, whole: int | None) -> str:
+    """What a list says that has ended before its end."""
+    of = f"{shown:,} of {whole:,}" if whole is not None else f"The first {shown:,}; there are more"
+    return f"{of} (--limit 0: all)"
+
+
 def when(ms: int) -> str:
     """A time as people of this machine read it."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(ms / 1000))
