@@ -197,3 +197,25 @@ def test_only_an_export_of_ours_is_overwritten(tmp_path: Path) -> None:
     run(*convert, "--overwrite", code=2)
     assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "thesis.tex"]
     assert (folder / "in.json").exists()
+
+
+def test_overwriting_touches_nothing_before_the_export_is_sure(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, "a.jpg")
+    out = folder / "out"
+    convert = ("convert", folder / "in.json", "--out", out, "--to")
+    run(*convert, "coco")
+    before = (out / "dump.json").read_bytes()
+    refused = ("yolo_pose", "--overwrite", "--on-loss", "refuse", "--drop", "nothing")
+    run(*convert, *refused, code=2)
+    assert (out / "dump.json").read_bytes() == before
+
+
+def test_overwriting_spares_files_of_others(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, "a.jpg")
+    out = folder / "out"
+    convert = ("convert", folder / "in.json", "--out", out, "--to")
+    run(*convert, "coco")
+    (out / "data.yaml").write_text("mine")
+    told = run(*convert, "yolo_ultralytics", "--overwrite", code=2)
+    assert "no earlier export has written it" in told.stderr
+    assert (out / "data.yaml").read_text() == "mine"

@@ -95,11 +95,10 @@ def convert(
         if conversion.refused:
             report(context, conversion, show)
             sys.exit(DATA_REFUSED)
-        destination.clear()
         with (
             writing(folder),
             Progress("Writing", "annotations") as progress,
-            FolderOutput(folder) as written,
+            FolderOutput(folder, destination.clear) as written,
         ):
             manifest = conversion.write(target, options, written, progress.advance)
         destination.write_manifest(manifest)

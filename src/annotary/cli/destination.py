@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ class Destination:
 
         self.folder = Path(out)
         self._earlier: list[str] = []
+        self._known: frozenset[str] = frozenset()
         must_be_writable(self.folder)
         if not self.folder.is_dir():
             return
@@ -44,9 +46,13 @@ class Destination:
                 hint=f"Choose another --out.{own}",
             )
         self._earlier = self._earlier_files(out)
+        self._known = frozenset(self._earlier)
 
-    def clear(self) -> None:
-        """Remove the files of the earlier export, and the folders that are empty then."""
+    def clear(self) -> frozenset[str]:
+        """Remove the files of the earlier export, and the folders that are empty then.
+
+        Answers the files that stay, for none of them may be written over.
+        """
         emptied: set[Path] = set()
         with writing(self.folder):
             for name in self._earlier:
@@ -56,6 +62,20 @@ class Destination:
             for folder in sorted(emptied - {self.folder}, key=lambda p: -len(p.parts)):
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
+            left = [p for p in self.folder.rglob("*") if p.is_file()] if self._earlier else []
+        return frozenset(p.relative_to(self.folder).as_posix() for p in left)
+
+    def clear_for(self, names: Iterable[str]) -> None:
+        """The same, for files whose names are known. Raises where one of them must stay."""
+        from annotary.errors import BadRequestError
+
+        for name in names if self._earlier else ():
+            if name not in self._known and (self.folder / name).exists():
+                raise BadRequestError(
+                    f"{self.folder / name} is there already, and no earlier export has written it.",
+                    hint="Move it away, or choose another folder.",
+                )
+        self.clear()
 
     def write_manifest(self, manifest: ExportManifest) -> None:
         """Write what the export holds beside it."""

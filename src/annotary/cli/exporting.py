@@ -82,10 +82,10 @@ def export(
             operation = _cancelled(project, made)
     if operation.status.overview != "Finished":
         _refused_export(operation.status.message, given["on_loss"])
-    destination.clear()
+    manifest = project.annotations.get_export_manifest(operation.id)
+    destination.clear_for([*manifest.files, *manifest.images])
     with writing(destination.folder), done(f"the files in {out} are not complete."):
         found = project.annotations.download_exported_file(operation.id, out, flat=True)
-    manifest = project.annotations.get_export_manifest(operation.id)
     destination.write_manifest(manifest)
     project.annotations.delete_export(operation.id)
     context.answer(

@@ -11,7 +11,7 @@ import io
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ import msgspec
 from annotary.contract.names import inside
 from annotary.contract.output import Writable
 from annotary.contract.placing import place
+from annotary.errors import BadRequestError
 from annotary.processes.writer import SecondWriter, can_help
 from annotary.processes.writer_main import write
 
@@ -147,10 +148,16 @@ class _Held:
 
 
 class FolderOutput:
-    """Members as files below a folder; in a ``with`` block, two processes write many of them."""
+    """Members as files below a folder; in a ``with`` block, two processes write many of them.
 
-    def __init__(self, folder: Path) -> None:
+    ``make_room`` is called before the first file is written: nothing goes while an export may
+    yet be refused. It answers the files that stand there and must stay.
+    """
+
+    def __init__(self, folder: Path, make_room: Callable[[], frozenset[str]] | None = None) -> None:
         self._folder = os.fspath(folder)
+        self._make_room = make_room
+        self._others: frozenset[str] = frozenset()
         self._made: set[str] = set()
         self._helped = False
         self._second: SecondWriter | None = None
@@ -200,6 +207,14 @@ class FolderOutput:
         place(source, Path(self._target(inside(path))), link)
 
     def _target(self, path: str) -> str:
+        if self._make_room is not None:
+            make_room, self._make_room = self._make_room, None
+            self._others = make_room()
+        if path in self._others:
+            raise BadRequestError(
+                f"{self._folder}/{path} is there already, and no earlier export has written it.",
+                hint="Move it away, or choose another folder.",
+            )
         folder = path.rpartition("/")[0]
         if folder not in self._made:
             Path(self._folder, folder).mkdir(parents=True, exist_ok=True)
