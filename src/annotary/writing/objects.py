@@ -5,7 +5,7 @@ of its own. Most formats hold less. What comes out of here is, unless the format
 (``Carries.objects``):
 
 - one class, and one kind: rings with their holes, the chunks of a volume, or one row of the rest;
-  keypoints may have one companion (``Carries.with_keypoints``), which follows them;
+  keypoints may have companions (``Carries.with_keypoints``), which follow them;
 - holes after the rings they are cut out of;
 - attributes, properties and a frame on the first row alone, where writers look for them.
 """
@@ -76,6 +76,7 @@ class Objects:
             for kind, written in enumerate(target)
             if written is not None and KIND_NAMES[written] in carries.with_keypoints
         }
+        self._all_with_keypoints = carries.all_with_keypoints
         merged = {KIND_NAMES.index(written) for written in carries.merges}
         self._alone = {
             kind
@@ -192,6 +193,8 @@ class Objects:
 
         companions = present & self._with_keypoints
         if KEYPOINTS in present and companions and target[KEYPOINTS] == KEYPOINTS:
+            if self._all_with_keypoints:
+                return {KEYPOINTS, *companions}
             return {KEYPOINTS, min(companions, key=rank)}
         return {min(present, key=rank)}
 
