@@ -7,21 +7,24 @@ finds several is ambiguous and is an error. See ``RULES``.
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 RULES = {
     "exact": "the name is the asset's file name",
+    "place": "found from the annotation file's folder: in it, above it, or in images, JPEGImages",
     "unicode": "equal after Unicode normalisation (NFC)",
     "percent-decoded": "equal after percent-decoding",
     "folder-suffix": "one name ends with the other, folder by folder",
     "basename": "equal but for their folders",
     "case": "equal but for upper and lower case",
     "frame": "<video>#frame=<n>: a frame of a video",
+    "frame-file": "<video>#frame=<n>: the picture of that frame, by the usual names",
     "upload-prefix": "equal without the eight characters a labelling tool put in front",
     "roboflow": "<name>_jpg.rf.<hash>.jpg: the name before it was mangled",
     "stem": "equal but for the ending",
@@ -33,6 +36,18 @@ _ROBOFLOW = re.compile(
     r"^(?P<name>.+?)_(?P<ending>jpe?g|png|bmp|gif|webp|tiff?)\.rf\.[0-9a-zA-Z]+\.\w+$", re.I
 )
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?P<name>.+)$")
+
+
+IMAGE_FOLDERS = ("images", "JPEGImages", "img", "imgs")
+_WORDS = frozenset(
+    (*(each.casefold() for each in IMAGE_FOLDERS), "image", "labels", "label", "annotations",
+     "annotation", "ann", "anns", "xml", "xmls", "json", "segmentationclass", "obj_train_data"),
+)  # fmt: skip
+_ENDING = re.compile(
+    r"\.(?:jpe?g|jpe|jfif|png|bmp|gif|tiff?|webp|avif|heic|jp2|ppm|pgm|pbm|tga|mpo|dng|pfm|exr"
+    r"|mp4|avi|mov|mkv|webm|m4v|nii|nii\.gz|dcm|nrrd|mha|mhd|npy|svg)$",
+    re.I,
+)
 
 
 class Candidate(NamedTuple):
@@ -69,6 +84,7 @@ def keys(name: str) -> set[str]:
         found.add(key(unquote(name)))
     if "#" in base and (frame := _FRAME.match(base)):
         found.add(key(frame["stem"] + ".x"))
+        found |= {key(each + ".x") for each in _frame_files(frame["stem"], int(frame["frame"]))}
     if ".rf." in base and (mangled := _ROBOFLOW.match(base)):
         found.add(key(mangled["name"] + ".x"))
     if "-" in base and (upload := _UPLOAD.match(base)):
@@ -119,6 +135,10 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
         found = [c for c in pool if _stem(_nfc(c.filename)) == _nfc(frame["stem"])]
         if found:
             return _one(found, "frame", int(frame["frame"]))
+        for usual in _frame_files(_nfc(frame["stem"]), int(frame["frame"])):
+            found = [c for c in pool if _stem(_nfc(c.filename)).casefold() == usual.casefold()]
+            if found:
+                return _one(found, "frame-file")
     if upload := _UPLOAD.match(base):
         original = _nfc(unquote(upload["name"]))
         found = [
@@ -131,8 +151,13 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
         same = [c for c in found if c.filename.lower().endswith("." + mangled["ending"].lower())]
         if found:
             return _one(same or found, "roboflow")
-    if loose or not path.suffix:
-        stems = {path.stem, base}
+    if not loose and _has_ending(base):
+        # labels without a picture came first: what they are about is known by its stem alone
+        found = [c for c in pool if not _has_ending(c.filename) and _base(c.filename) == path.stem]
+        if found:
+            return _one(found, "stem")
+    if loose or not _has_ending(base):
+        stems = {path.stem, base} if _has_ending(base) else {base}
         found = [c for c in pool if _stem(_nfc(c.filename)) in stems]
         if len(found) > 1:
             # folder by folder up to the root of its own name: images/train/a/1 means a/1.jpg
@@ -147,6 +172,49 @@ def match(name: str, candidates: Iterable[Candidate], *, loose: bool = True) -> 
         if found:
             return _one(found, "stem")
     return Match(None)
+
+
+def file_name(address: str) -> str:
+    """The name in an address (``https://``, ``s3://``, ``file://``): no host, query or escapes."""
+    if "://" not in address:
+        return address
+    parts = urlsplit(address)
+    return unquote(parts.path.rstrip("/").rpartition("/")[2]) or address
+
+
+def whole_path(address: str) -> str:
+    """The path in an address, with its folders: tells two files of one name apart."""
+    return unquote(urlsplit(address).path).strip("/")
+
+
+def places(name: str, folder: str) -> list[str]:
+    """Where the image ``name`` of an annotation file in ``folder`` lies, the likeliest first.
+
+    In the file's folder, then in those above it; in each also in its ``images``, ``JPEGImages``
+    and the like, there also below the folders that lead to the file.
+    """
+    wanted = _slashes(name)
+    parts = folder.split("/") if folder else []
+    found = []
+    for depth in range(len(parts), -1, -1):
+        above, below = parts[:depth], parts[depth + 1 :]
+        for middle in ([], *([each] for each in IMAGE_FOLDERS)):
+            rests = [[]] if not middle or not below else [[], below]
+            for rest in rests:
+                path = posixpath.normpath("/".join([*above, *middle, *rest, wanted]))
+                found.append(path)
+    return found
+
+
+def folder_key(folder: str) -> tuple[str, ...]:
+    """A folder without the words that tell pictures from labels."""
+    return tuple(p for p in folder.casefold().split("/") if p and p not in _WORDS)
+
+
+def related(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one folder key begins or ends with the other."""
+    a, b = sorted((one, other), key=len)
+    return not a or b[: len(a)] == a or b[len(b) - len(a) :] == a
 
 
 def in_other_folder(a: str, b: str) -> bool:
@@ -173,6 +241,21 @@ def _slashes(name: str) -> str:
 
 def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
+
+
+def _has_ending(name: str) -> bool:
+    """Whether a name ends as pictures, videos and volumes do: ``a_jpg.rf.0f3c9e`` does not."""
+    return _ENDING.search(name) is not None
+
+
+def _frame_files(stem: str, frame: int) -> Iterator[str]:
+    """What tools call the picture of a frame, without its ending."""
+    for width in (6, 5, 4, 8, 0):
+        number = f"{frame:0{width}}" if width else str(frame)
+        yield from (
+            *(f"{stem}{mark}{number}" for mark in ("_", "-", "_frame_", "_frame", "-frame-", "#")),
+            *(f"{mark}{number}" for mark in ("frame_", "frame", "frame-", "img_", "")),
+        )
 
 
 def _base(name: str) -> str:

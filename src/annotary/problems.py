@@ -427,6 +427,14 @@ RULES = _table(
         "{advice}",
     ),
     Rule(
+        "same-name",
+        WARNING,
+        "{count} images are called as one in another folder is ({name}, in {first} and in "
+        "{second}); they were taken for images of their own.",
+        "If they are the same images, put the files into one folder; a prefix for each path names "
+        "them (--prefix).",
+    ),
+    Rule(
         "several-annotations",
         WARNING,
         "Images with more than one set of annotations: {count}. All sets were read.",

@@ -102,6 +102,10 @@ class OpenImages:
             found.append(Match(Candidate(number, name, *self._sizes[number]), "created"))
         return found
 
+    def present(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that are exactly an image's of the folder."""
+        return {name for name in names if name in self._numbers}
+
     def suggest(self, name: str) -> str:
         """Near names in the folder."""
         near = matching.nearest(name, self.names[:5000])

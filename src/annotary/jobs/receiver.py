@@ -298,6 +298,10 @@ class StoreImages:
         self._arriving.breathe()
         return [match or Match(None) for match in found]
 
+    def present(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that are exactly an asset's."""
+        return set(assets.by_filename(self._arriving.db, self._project, names))
+
     def _learn_sizes(self, found: list[Match | None], sizes: Sequence[tuple[int, int]]) -> None:
         """Images that a file brought without a size get the one that a later file states."""
         for i, (match, size) in enumerate(zip(found, sizes, strict=True)):

@@ -242,7 +242,11 @@ class FileReading:
     def _resolve_from(self, begin: int) -> None:
         end = begin + _MATCHED_AT_ONCE
         names, sizes = self.rows.image_names[begin:end], self.rows.image_sizes[begin:end]
-        matches = self.session.images.resolve(names, sizes)
+        belonging = self.session.belonging
+        named = belonging.names(self.source, names)
+        names = [each.used for each in named]
+        found_ = self.session.images.resolve(names, sizes)
+        matches = belonging.settled(self.source, named, found_)
         assets = np.full(len(names), NO_ASSET, np.int32)
         widths, heights = np.zeros(len(names)), np.zeros(len(names))
         matched = self.report.matched

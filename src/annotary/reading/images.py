@@ -9,7 +9,11 @@ from annotary.matching import Match
 
 
 class ImageBook(Protocol):
-    """The images that files may refer to."""
+    """The images that files may refer to.
+
+    A book that has images may answer with ``present(names)`` which names are exactly theirs; then
+    the place of a file decides between images of one name.
+    """
 
     def resolve(self, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> list[Match]:
         """What each name means; ``sizes`` (width, height) are the file's own, 0 if not stated."""

@@ -14,6 +14,7 @@ from annotary.contract.format import Format
 from annotary.contract.output import Output
 from annotary.model import FileReport, ImageMatch
 from annotary.problems import ERROR, Problem
+from annotary.reading.belonging import Belonging
 from annotary.reading.file import FileReading, Receiver, problem_of
 from annotary.reading.images import ImageBook
 from annotary.reading.log import ProblemLog
@@ -49,6 +50,7 @@ class Reading:
         self.reports: list[FileReport] = []
         self._progress = progress
         self.strangers = Strangers()
+        self.belonging = Belonging(images)
         self.rejects = rejects
         """Where records that are not kept are written again, as files of their own format."""
 
@@ -60,11 +62,14 @@ class Reading:
 
     def read(self, sources: Sequence[SourceFile], format_: Format | None = None) -> None:
         """Recognise and read all files, in the order given."""
-        for each in recognise(sources, self.files, format_):
+        recognised = recognise(sources, self.files, format_)
+        self.belonging.look([each.source for each in recognised if each.format is not None])
+        for each in recognised:
             self._read_one(each)
             if self._progress:
                 self._progress(sum(report.records for report in self.reports[-1:]))
         self.strangers.tell(self.log)
+        self.belonging.tell(self.log)
         for companions in self.files.companions.values():
             for companion in companions:
                 companion.close()
