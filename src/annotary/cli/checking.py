@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from annotary.cli.context import Context, without_store
 from annotary.cli.failures import DATA_REFUSED, must_be_writable
+from annotary.cli.findings import OUTPUT_FORMATS, Findings
 from annotary.cli.importing import PATH, PREFIX
 from annotary.cli.progress import Progress
 from annotary.cli.reading import must_have_read, report
 from annotary.cli.readoptions import read_options, wishes
+
+if TYPE_CHECKING:
+    from annotary.conversion.conversion import Conversion
 
 
 @click.command("check")
@@ -24,6 +28,14 @@ from annotary.cli.readoptions import read_options, wishes
 @read_options
 @PREFIX
 @click.option("--show", default=50, show_default=True, help="Problems to print; 0: all.")
+@click.option("--strict", is_flag=True, help="Warnings are errors, too.")
+@click.option(
+    "--output-format",
+    type=click.Choice(OUTPUT_FORMATS),
+    default="text",
+    show_default=True,
+    help="How to tell the problems: for people, for programs, or for a build.",
+)
 @without_store
 def check(
     context: Context,
@@ -34,6 +46,8 @@ def check(
     reading: dict[str, Any],
     prefixes: tuple[str, ...],
     show: int,
+    strict: bool,
+    output_format: str,
 ) -> None:
     """Check annotation files and report every fault with its place; exit 1 if there are errors."""
     from annotary import formats
@@ -58,10 +72,35 @@ def check(
         )
     with conversion:
         must_have_read(context, conversion)
-        report(context, conversion, show)
         log = conversion.log
-        if not context.json:
-            colour = "red" if log.errors else "green"
+        failed = log.errors > 0 or (strict and log.warnings > 0)
+        _tell(context, conversion, paths, output_format, show, strict)
+        if output_format == "text" and not context.json:
+            colour = "red" if failed else "green"
             click.secho(f"{log.errors:,} errors, {log.warnings:,} warnings.", fg=colour)
-        if log.errors:
+        if failed:
             sys.exit(DATA_REFUSED)
+
+
+def _tell(
+    context: Context,
+    conversion: Conversion,
+    paths: tuple[str, ...],
+    output_format: str,
+    show: int,
+    strict: bool,
+) -> None:
+    from annotary import __version__
+
+    findings = Findings(paths, strict=strict)
+    if output_format == "github":
+        for line in findings.github(conversion.problems):
+            click.echo(line)
+    elif output_format == "sarif":
+        context.answer(findings.sarif(conversion.problems, __version__))
+    elif output_format == "junit":
+        files = [each.file for each in conversion.reports if each.role == "annotations"]
+        click.echo(findings.junit(conversion.problems, files))
+    else:
+        context.json = context.json or output_format == "json"
+        report(context, conversion, show)
