@@ -955,6 +955,8 @@ class ExportOptions(Wire, forbid_unknown_fields=True):
     """At most so many images, the first by name; 0: all."""
     sample: int = 0
     """So many images, chosen by ``seed``; 0: all."""
+    shards: int = 0
+    """So many files for every part, ``train-00000-of-00004``: for TFRecord and Parquet."""
 
 
 class ExportRequest(Wire, forbid_unknown_fields=True):

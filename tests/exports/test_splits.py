@@ -200,3 +200,24 @@ def test_the_lists_of_a_devkit_are_parts(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "back").iterdir()) == [
         "manifest.json", "train.json", "val.json",
     ]  # fmt: skip
+
+
+def test_shards_hold_every_image_once(tmp_path: Path) -> None:
+    images = [(f"{i}.jpg", 40, 20) for i in range(7)]
+    (tmp_path / "in.json").write_bytes(coco(images, [(i, "x", (1, 1, 9, 9)) for i in range(7)]))
+    convert = ("convert", tmp_path / "in.json", "--shards", 3, "--split", "train=5,val=2")
+    run(*convert, "--to", "bitmask_tfrecord", "--on-loss", "allow", "--out", tmp_path / "out")
+    found = sorted(p.name for p in (tmp_path / "out").glob("*.tfrecord"))
+    assert found == [
+        "train-00000-of-00003.tfrecord",
+        "train-00001-of-00003.tfrecord",
+        "train-00002-of-00003.tfrecord",
+        "val-00000-of-00002.tfrecord",
+        "val-00001-of-00002.tfrecord",
+    ]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert sum(part["images"] for part in manifest["parts"]) == 7
+    assert (
+        "cannot be written in shards"
+        in run(*convert, "--to", "coco", "--out", tmp_path / "no", code=2).stderr
+    )

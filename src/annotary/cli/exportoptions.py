@@ -40,6 +40,9 @@ _OPTIONS = [
     click.option(
         "--split-keep", is_flag=True, help="Images stay in the part that their source gave them."
     ),
+    click.option(
+        "--shards", type=click.IntRange(0), default=0, help="So many files for every part."
+    ),
     click.option("--tags", multiple=True, metavar="TAG,...", help="Only these tags."),
     click.option("--drop", multiple=True, metavar="TAG,...", help="Leave these tags out."),
     click.option(
@@ -80,6 +83,7 @@ _NAMES = (
     "renames",
     "limit",
     "sample",
+    "shards",
     "seed",
     "normalized",
     "on_loss",
@@ -121,6 +125,7 @@ def options_of(given: dict[str, Any], images: str) -> ExportOptions:
         map=_renames(given["renames"]),
         limit=given["limit"],
         sample=given["sample"],
+        shards=given["shards"],
     )
 
 

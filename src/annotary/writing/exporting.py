@@ -103,6 +103,10 @@ def plan(origin: Origin, format_: Format, options: ExportOptions) -> list[Loss]:
     return _Export(origin, format_, options).plan()
 
 
+_SHARDED = ("tfrecord", "parquet")
+"""What the names of formats end with whose readers take many files for one part."""
+
+
 class _Export:
     def __init__(self, origin: Origin, format_: Format, options: ExportOptions) -> None:
         if not format_.writes:
@@ -122,6 +126,12 @@ class _Export:
             ) from error
         parts.check(options)
         selecting.check(options)
+        if options.shards and (options.layout or not format_.name.endswith(_SHARDED)):
+            raise BadRequestError(
+                f"{format_.name} cannot be written in shards"
+                + (f" in the layout {options.layout}." if options.layout else "."),
+                hint="The TFRecord formats and Parquet can, without a layout.",
+            )
         self.notes: list[str] = []
         if selecting.selects(options):
             origin = self.origin = selected = selecting.Selection(origin, options)
@@ -230,7 +240,8 @@ class _Export:
 
     @cached_property
     def _division(self) -> tuple[parts.Parts, list[str]]:
-        return parts.divide(self.origin, self.options)
+        found, notes = parts.divide(self.origin, self.options)
+        return parts.sharded(found, self.options.shards), notes
 
     def _write_images(
         self, data: Dataset, made: Sequence[_CountingPart], out: ZipOutput | FolderOutput

@@ -87,6 +87,21 @@ def divide(origin: Images, options: ExportOptions) -> tuple[Parts, list[str]]:
     return parts, list(_notes(origin, parts))
 
 
+def sharded(parts: Parts, shards: int) -> Parts:
+    """Every part in so many pieces of nearly one size, as TensorFlow names them; none is empty."""
+    if shards < 2:
+        return parts
+    found: Parts = []
+    for name, images in parts:
+        count = max(min(shards, len(images)), 1)
+        bounds = [len(images) * each // count for each in range(count + 1)]
+        found += [
+            (f"{name}-{each:05}-of-{count:05}", images[bounds[each] : bounds[each + 1]])
+            for each in range(count)
+        ]
+    return found
+
+
 def source_parts(groups: Sequence[Sequence[str]]) -> list[str]:
     """The part that the source has given every image, ``""`` where it has given none."""
     return [next((g for g in each if g.lower() in ROLES and g != "dump"), "") for each in groups]
