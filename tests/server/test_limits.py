@@ -236,3 +236,39 @@ def test_a_file_that_the_disk_has_no_room_for_is_told_and_not_kept(tmp_path):
                 session.add_bytes(b"x" * 3_000_000, "a.csv")
             assert str(server.home) not in str(caught.value)
         assert not list(server.home.rglob("*.part"))
+
+
+def test_a_server_whose_disk_is_full_is_not_ready(tmp_path):
+    with serving(tmp_path / "home", {resource.RLIMIT_FSIZE: 200_000}) as server:
+        told = httpx.get(f"{server.address}/ready")
+        assert (told.status_code, told.json()["reason"]) == (503, "The disk is full.")
+        assert httpx.get(f"{server.address}/health").status_code == 200
+
+
+def test_requests_are_answered_when_nothing_can_be_logged(tmp_path):
+    with (
+        Path("/dev/full").open("wb") as full,
+        subprocess.Popen(
+            [sys.executable, "-m", "annotary", "serve", "--port", "0", "--home", str(tmp_path)],
+            stdout=subprocess.PIPE, stderr=full, text=True,
+        ) as process,
+    ):  # fmt: skip
+        address = re.search(r"http://\S+", process.stdout.readline())[0]
+        with httpx.Client(base_url=address) as http:
+            for _ in range(50):
+                assert http.get("/health").status_code == 200
+                assert http.get("/workspace").status_code == 401
+        process.terminate()
+        process.stdout.read()
+
+
+@pytest.mark.parametrize("name", ["metadataQuery", "filter"])
+def test_a_filter_that_is_not_known_is_refused(server, name):
+    with Client(server.key, endpoint=server.address) as client:
+        project = client.create_project("x")
+        told = httpx.get(
+            f"{server.address}/projects/{project.id}/assets?{name}=((((",
+            headers={"Secret-Key": server.key},
+        )
+        assert told.status_code == 400
+        assert "where" in told.json()["hint"]

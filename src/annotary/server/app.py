@@ -41,6 +41,8 @@ from annotary.service import Service
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SWEEP_SECONDS = 3600.0
+_PROBE_SECONDS = 5.0
+_PROBE_BYTES = 256 * 1024
 _PAGE_POLICY = (
     b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 )
@@ -62,6 +64,8 @@ class App:
         self._api = Api(service, self._access, settings)
         self._files = Files(service, links, settings)
         self._upkeep = Pool("upkeep", 1, None)
+        self._probes = Pool("probe", 1, settings.busy_seconds)
+        self._probed = -_PROBE_SECONDS
         self._metrics = Metrics()
         self._requests = Requests(settings.log_requests)
         self._started = started
@@ -162,10 +166,24 @@ class App:
         try:
             if not self._closing:
                 self._service.workspace.get(Nothing())
+                await self._probes.run(self._probe)
                 return Reply(200, b'{"status":"ready"}')
-        except AnnotaryError:
-            log.exception("the store cannot be read")
+        except StoreFullError:
+            return Reply(503, b'{"status":"not ready","reason":"The disk is full."}')
+        except (AnnotaryError, OSError):
+            log.exception("the store cannot be used")
         return Reply(503, b'{"status":"not ready"}')
+
+    def _probe(self) -> None:
+        """Find out whether a file can be written; not more often than once in some seconds."""
+        now = time.monotonic()
+        if now < self._probed + _PROBE_SECONDS:
+            return
+        blobs = self._service.store.blobs
+        key = f"probe/{os.urandom(8).hex()}"
+        blobs.put(key, bytes(_PROBE_BYTES), durable=False)
+        blobs.delete(key)
+        self._probed = now
 
     async def _show_metrics(self, exchange: Exchange) -> Reply:
         self._access.identify(exchange.headers)
@@ -196,6 +214,7 @@ class App:
         self._api.close()
         self._files.close()
         self._upkeep.close()
+        self._probes.close()
         self._service.close()
         await send({"type": "lifespan.shutdown.complete"})
 

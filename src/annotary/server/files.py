@@ -25,6 +25,7 @@ from annotary.server.links import PREFIX, Permit, SignedLinks
 from annotary.server.pools import Pool
 from annotary.server.settings import MIB, Settings
 from annotary.service import Service
+from annotary.store import holdings
 from annotary.syntax.image import read_header
 
 _KEY = re.compile(
@@ -77,6 +78,11 @@ class Files:
         def look() -> str | None:
             if self._blobs.size(key) is None:
                 return None
+            if key.startswith("assets/"):
+                # what can be brought back is kept, and not shown
+                with self._service.store.read() as db:
+                    if not holdings.is_shown(db, key):
+                        return None
             # what is in the trash is nobody's to see
             if key.startswith("assets/") and not self._service.assets.is_served(key):
                 return None

@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import msgspec
 
@@ -37,6 +38,8 @@ class JsonLines(logging.Formatter):
 
 def set_up() -> None:
     """Send all logs to standard error as lines of JSON."""
+    # what cannot be logged, as on a full disk, is no fault of the request that it is about
+    logging.raiseExceptions = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
@@ -111,4 +114,5 @@ class Requests:
         """A request has been answered."""
         if self._enabled:
             stamp = {"time": _stamp(time.time()), "level": "info", "logger": "annotary.requests"}
-            sys.stderr.write(msgspec.json.encode({**stamp, **fields}).decode() + "\n")
+            with suppress(OSError, ValueError):  # a request does not fail with its log
+                sys.stderr.write(msgspec.json.encode({**stamp, **fields}).decode() + "\n")

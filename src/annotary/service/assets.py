@@ -10,6 +10,7 @@ import msgspec
 
 from annotary import ids, routes
 from annotary.errors import (
+    BadRequestError,
     ForbiddenError,
     ValidationError,
 )
@@ -32,6 +33,13 @@ class AssetService(ServicePart):
 
     def list(self, request: routes.ListAssets) -> PaginationResponse[Asset]:
         """A page of assets in the order of ids; ``filename`` matches any part of the name."""
+        for name in ("metadata_query", "filter"):
+            if getattr(request, name):
+                raise BadRequestError(
+                    f"Assets cannot be listed by {name}.",
+                    hint="There are: where (a query, see the documentation), group, filename and "
+                    "status.",
+                )
         with self.store.read() as db:
             at = self.project_at(db, request.project_id, request.at)
             walk = Walk(db, at, request.limit, request.page)

@@ -32,6 +32,17 @@ def expected(db: Database, key: str) -> tuple[int, int] | None:
     return None if found is None else (found[0], found[1])
 
 
+def is_shown(db: Database, key: str) -> bool:
+    """Whether a blob is that of an asset that is there now, not only of one that was deleted."""
+    return bool(
+        db.value(
+            "SELECT 1 FROM assets a JOIN projects p ON p.no = a.project"
+            " WHERE a.blob = ? AND p.died IS NULL",
+            (key,),
+        )
+    )
+
+
 def all_expected(db: Database) -> Iterator[tuple[str, int, int | None]]:
     """The blobs of all assets: key, size and, where that was kept, CRC-32C."""
     yield from db.execute(
