@@ -504,6 +504,12 @@ RULES = _table(
         "Merge them if they are one.",
     ),
     Rule(
+        "unfinished",
+        WARNING,
+        "Images that {why}: {images}. They are not images without objects.",
+        "A conversion leaves them out. Finish them, or submit them empty.",
+    ),
+    Rule(
         "moved",
         WARNING,
         "{shapes} moved to the edge of the image, by up to half a pixel.",

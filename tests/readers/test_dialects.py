@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from annotary import BadRequestError, formats
 from annotary.contract.format import Format
+from annotary.conversion.conversion import Conversion
+from annotary.model import ExportOptions
 from annotary.reading.session import Reading
 from annotary.reading.wishes import Wishes
 from annotary.syntax.source import SourceFile
+from annotary.writing.output import FolderOutput
 from tests.formats.harness import Collected, Images
 
-SIZES = {"a.jpg": (640, 480), "a.png": (640, 480)}
+SIZES = {"a.jpg": (640, 480), "a.png": (640, 480), "c.png": (640, 480)}
 
 
 def read(name: str, text: str | bytes, *more: tuple[str, str], **options: Any) -> Collected:
@@ -192,3 +196,49 @@ def test_tables_of_other_locales_are_read(encoding: str) -> None:
     found = read("a.csv", TABLE.encode(encoding))
     assert points(found) == [[[10.5, 20], [40, 60]]]
     assert found.objects[0]["tag"] == "Käfer"
+
+
+# --- a sixth value that is no confidence ----------------------------------------------------------
+
+NAMES = ("classes.txt", "ship\n")
+
+
+@pytest.mark.parametrize("value", ["35.0", "-0.6", "1.01"])
+def test_a_sixth_value_beyond_confidences_is_doubted(value: str) -> None:
+    found = read("labels/c.txt", f"0 .5 .5 .2 .2 {value}\n", NAMES)
+    assert found.objects[0]["properties"] == {"sixth": float(value)}
+    told = [line for line in found.log if line.startswith("Warning doubtful-value")]
+    assert len(told) == 1
+    assert "class x y w h angle" in told[0]
+
+
+@pytest.mark.parametrize(("unit", "value"), [("degrees", "90"), ("radians", "1.5707963267948966")])
+def test_a_sixth_value_is_read_as_an_angle_when_asked(unit: str, value: str) -> None:
+    source = SourceFile("labels/a.txt", data=f"0 .5 .5 .25 .125 {value}\n".encode())
+    found = Collected(Images({"a.png": (640, 480)}))
+    reading = Reading(found.images, found, wishes=Wishes(options={"sixth": unit}))
+    reading.read([source, SourceFile("classes.txt", data=b"ship\n")])
+    ((*corners,),) = points(found)
+    xs, ys = zip(*corners, strict=True)
+    # 160 x 60 about 320, 240, on its side
+    assert [min(xs), max(xs), min(ys), max(ys)] == pytest.approx([290, 350, 160, 320], abs=1e-5)
+    assert found.objects[0]["properties"]["rotation"] == pytest.approx(90)
+
+
+# --- tasks that nobody has finished ---------------------------------------------------------------
+
+
+def test_unfinished_tasks_are_told_apart_from_images_without_objects(tmp_path: Path) -> None:
+    empty = {"result": []}
+    tasks = [
+        {"id": 1, "data": {"image": "neg.jpg"}, "annotations": [empty]},
+        {"id": 2, "data": {"image": "todo.jpg"}, "annotations": []},
+        {"id": 3, "data": {"image": "skip.jpg"}, "annotations": [{**empty, "was_cancelled": True}]},
+        {"id": 4, "data": {"image": "draft.jpg"}, "annotations": [], "drafts": [empty]},
+    ]
+    source = SourceFile("tasks.json", data=json.dumps(tasks).encode())
+    with Conversion([source]) as conversion, FolderOutput(tmp_path) as out:
+        conversion.write(formats.get("yolo_darknet"), ExportOptions(), out)
+        told = [problem.message for problem in conversion.problems if problem.code == "unfinished"]
+    assert [path.stem for path in (tmp_path / "dump").glob("*.txt")] == ["neg"]
+    assert len(told) == 3

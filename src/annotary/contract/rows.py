@@ -76,10 +76,10 @@ class RowSink:
         self.skipped = 0
         self.options: Any = None
         """The choices of the caller: an instance of the format's ``ReadOptions``, or None."""
-        self.groups: dict[int, str] = {}
-        """Images -> the part of the source (train, val, test) that they belong to."""
+        self.size_of: Callable[[int], tuple[int, int]] = self.image_sizes.__getitem__
+        """The width and height of an image, of the image itself where it is known."""
         self.states: dict[int, str] = {}
-        """Images -> how far they are annotated, where the source says so."""
+        """Images that nobody has annotated to the end -> why, as the source says."""
         self.problems: list[Problem] = []
         self.lost_places: list[Location] | None = None
         """Where the records stand that were rejected or skipped; kept only if asked for."""

@@ -217,6 +217,8 @@ class _SpoolReceiver:
         self._good = self._rows = 0
         self.parts: dict[int, str] = {}
         """The part that the source gives an image, by the image's number."""
+        self.unfinished: set[int] = set()
+        """Images that the source says nobody has annotated to the end."""
         self.sets: dict[str, str] | None = None
 
     def begin_file(self, file: FileReading) -> None:
@@ -250,6 +252,7 @@ class _SpoolReceiver:
             self._number(file)
             self._keep_numbers(file)
             self._keep_parts(file)
+            self.unfinished |= {int(file.assets[image]) for image in file.rows.states}
 
     def _keep_parts(self, file: FileReading) -> None:
         if self.sets is None:
@@ -295,7 +298,9 @@ class _SpoolOrigin:
     def __init__(self, images: OpenImages, receiver: _SpoolReceiver) -> None:
         self._images = images
         self._spool = receiver.spool
-        order = sorted(range(len(images.names)), key=images.names.__getitem__)
+        left = receiver.unfinished.difference(receiver.spool.images.tolist())
+        numbers = (n for n in range(len(images.names)) if n not in left)
+        order = sorted(numbers, key=images.names.__getitem__)
         self._order = np.array(order, np.int64)
         self.names = [images.names[i] for i in order]
         sizes = images.sizes[self._order] if order else images.sizes

@@ -49,6 +49,7 @@ class FileReading:
         self.source = source
         self.format = format_
         self.rows = RowSink(source.name, self._flush)
+        self.rows.size_of = self._size_of
         self.rows.options = session.wishes.options_of(format_)
         self.report = FileReport(file=source.name, format=format_.name)
         self.assets = np.zeros(0, np.int32)
@@ -95,6 +96,10 @@ class FileReading:
         self._tell_changes()
         self.report.records = rows.records
         self.report.images = len(rows.image_names)
+
+    def _size_of(self, image: int) -> tuple[int, int]:
+        self._resolve()
+        return int(self.widths[image]), int(self.heights[image])
 
     def _tell_problems(self) -> None:
         for problem in self.rows.problems:

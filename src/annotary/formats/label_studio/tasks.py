@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -123,7 +124,8 @@ class TaskReader:
             task, flat = _unfolded(task), True
         data: dict[str, Any] = task["data"]
         main = _main_image(data)
-        used = 0
+        used = judged_by = 0
+        skipped = False
         judged = "annotations" in task or "completions" in task
         for kind in (_ANNOTATION, _COMPLETION, _PREDICTION):
             sets = task.get(LISTS[kind]) or []
@@ -147,12 +149,14 @@ class TaskReader:
                     )  # fmt: skip
                     continue
                 if one.get("was_cancelled"):
+                    skipped = True
                     self.tally.add(
                         "A result of a cancelled annotation", "the annotator skipped the task",
                         "Submit the annotation in Label Studio if it is wanted.", at, len(results),
                     )  # fmt: skip
                     continue
                 used += bool(results)
+                judged_by += 1
                 self.shared = {}
                 if one.get("ground_truth"):
                     self.shared["ground_truth"] = True
@@ -163,13 +167,19 @@ class TaskReader:
             self.several += 1
         if main:
             width, height = _size(task)
-            self.rows.image(main, width, height, _at(index))
+            image = self.rows.image(main, width, height, _at(index))
+            if judged and not judged_by and not flat:
+                why = "were skipped" if skipped else "are not annotated yet"
+                self.rows.states[image] = "have drafts alone" if task.get("drafts") else why
         for name in _listed_images(data):
             self.rows.image(name, at=_at(index))
 
     def finish(self) -> None:
         """Tell what was only counted."""
         self.tally.tell(self.rows)
+        for why, count in Counter(self.rows.states.values()).items():
+            images = f"{count:,} image{'s' * (count > 1)}"
+            self.rows.problem("unfinished", Location(), images=images, why=why)
         if self.several:
             self.rows.problem("several-annotations", Location(), count=self.several)
 

@@ -60,8 +60,9 @@ stand but all would in one of those readings, a warning says which.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+import msgspec
 import numpy as np
 
 from annotary.batch import AnnotationBatch, Extra
@@ -79,6 +80,7 @@ from annotary.formats.kit.label_lines import (
     label_text,
     looks_like_labels,
 )
+from annotary.formats.kit.turned import ROTATION, turned_box
 from annotary.formats.yolo_darknet.classes import DATA, NAMES, ClassList, class_list, companion_kind
 from annotary.formats.yolo_darknet.write import (
     box_texts,
@@ -96,6 +98,14 @@ COUNTS = (
     "(class and polygon)"
 )
 TOLERANCE = 1e-6
+_WRITTEN = Extra()
+"""In place of what a box has besides: it was written already, or refused."""
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``sixth``: what the sixth value of a box is, its confidence or its angle (clockwise)."""
+
+    sixth: Literal["confidence", "degrees", "radians"] = "confidence"
 
 
 class YoloDarknet(Format):
@@ -109,6 +119,7 @@ class YoloDarknet(Format):
     writes = True
     project_types: ClassVar[tuple[str, ...]] = ("ObjectDetection",)
     header_lines = 0
+    ReadOptions = Options
     carries = Carries(
         rectangle="Rectangle",
         polygon="Rectangle",
@@ -182,6 +193,8 @@ class _Lines:
         self.classes = classes
         self.tags = classes.declare(rows)
         self.rows = rows
+        self.doubtful: list[tuple[int, float]] = []
+        """Lines whose sixth value is no confidence, and that value."""
         self.outside = 0
         """Boxes that leave the image, if only by what a float is short of."""
 
@@ -203,6 +216,8 @@ class _Lines:
                         self.outside += 1
             elif parts:
                 self._line(line, parts, at)
+        if self.doubtful:
+            self._doubt()
         if self.outside:
             _remark(text, self.rows)
 
@@ -231,9 +246,45 @@ class _Lines:
         elif count <= 6:
             box = _box(values)
             self.outside += min(box) < 0 or max(box) > 1
-            self.rows.rectangle(self.image, tag, *box, at, _score(values[4:]))
+            extra = self._sixth(values, tag, at) if count == 6 else None
+            if extra is not _WRITTEN:
+                self.rows.rectangle(self.image, tag, *box, at, extra)
         else:
             self._shape(values, tag, at, number)
+
+    def _sixth(self, values: list[float], tag: int, at: int) -> Extra | None:
+        """What the sixth value makes of a box: a score, or a turned box, which is written here."""
+        value = values[4]
+        unit = getattr(self.rows.options, "sixth", "confidence")
+        if unit == "confidence":
+            if 0 <= value <= 1:
+                return _score(values[4:])
+            self.doubtful.append((at, value))
+            return Extra(properties={"sixth": value})
+        width, height = self.rows.size_of(self.image)
+        if not width or not height:
+            name = self.rows.image_names[self.image]
+            self.rows.reject("unknown-size", at, name=name)
+            return _WRITTEN
+        cx, cy, w, h = (v * (width, height)[i % 2] for i, v in enumerate(values[:4]))
+        degrees = value if unit == "degrees" else float(np.rad2deg(value))
+        ring = [v / (width, height)[i % 2] for i, v in enumerate(turned_box(cx, cy, w, h, degrees))]
+        turned = Extra(properties={ROTATION: degrees})
+        self.rows.polygon(self.image, tag, [ring], at, turned)
+        return _WRITTEN
+
+    def _doubt(self) -> None:
+        at, value = self.doubtful[0]
+        count = len(self.doubtful)
+        self.rows.problem(
+            "doubtful-value",
+            at,
+            what=f"{count:,} {'box has' if count == 1 else 'boxes have'} a sixth value outside"
+            f" 0..1 ({value})",
+            why="that is no confidence, and may be an angle: class x y w h angle",
+            advice="Read it as one with --option sixth=degrees or sixth=radians (options={...} in"
+            " the SDK). It was kept as the property 'sixth'.",
+        )
 
     def _shape(self, values: list[float], tag: int, at: int, number: int) -> None:
         """A line of at least six values: a polygon, or a box with keypoints."""
