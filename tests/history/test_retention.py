@@ -98,6 +98,17 @@ def test_nothing_is_kept_where_nothing_shall_be(project: Project, home: Path) ->
     assert contradictions(home) == []
 
 
+def test_a_project_in_which_nothing_is_kept_is_deleted_at_once(home: Path) -> None:
+    with Client(home=home) as client:
+        project = client.create_project("gone")
+        project.update(keep="0d")
+        register(project, "a.png")
+        project.annotations.create(rectangle("a.png"))
+        client.delete_project(project.id)
+        assert client.trash.list() == []
+        assert contradictions(home) == []
+
+
 @pytest.mark.parametrize("keep", ["", "d", "-1d", "a week", "1.5d", "9999999999d"])
 def test_times_that_are_none(project: Project, keep: str) -> None:
     with pytest.raises(BadRequestError, match="how long things are kept"):

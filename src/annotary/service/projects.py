@@ -79,6 +79,9 @@ class ProjectService(ServicePart):
                     self.service.stop(operation.id)
         with self.store.write() as db:
             project = self.project(db, request.project_id)
+            days = projects.keeps(db, project)
+            if days is None:
+                days = purging.default_days()
             with self.change(db, project, "delete_project"):
                 projects.delete(db, project)
             exports = [
@@ -86,7 +89,7 @@ class ProjectService(ServicePart):
                 for each in operations.all_of(db, project)
                 if each.kind == operations.EXPORT
             ]
-        if purging.default_days() == 0:
+        if days == 0:
             for _ in purging.remove_project(self.store, project.no):
                 pass
         for key in exports:  # they can be made again
