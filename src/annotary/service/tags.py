@@ -15,6 +15,18 @@ from annotary.store.attributes import check_value
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
+_LONGEST_NAME = 1024
+
+
+def _check_name(name: str) -> None:
+    """Refuse names that no file of one line for each class could hold."""
+    if len(name) > _LONGEST_NAME or any(ord(c) < 32 or ord(c) == 127 for c in name):
+        shown = name if len(name) <= 40 else f"{name[:40]}..."
+        raise ValidationError(
+            f"{shown!r} is not a name for a tag.",
+            hint=f"Use up to {_LONGEST_NAME:,} characters, without line ends or control ones.",
+        )
+
 
 class TagService(ServicePart):
     """Tags; every change answers the full list."""
@@ -29,6 +41,7 @@ class TagService(ServicePart):
         with self.store.write() as db:
             project = self.project(db, request.project_id)
             body = request.body
+            _check_name(body.name)
             with self.change(db, project, "create_tag") as change:
                 change.add_tag(body.name, body.color, body.description)
             return _public(db, project)
@@ -42,6 +55,7 @@ class TagService(ServicePart):
             given = {name: v for name, v in changes.items() if v is not msgspec.UNSET}
             if given.get("name", "x").strip() == "":
                 raise ValidationError("A tag needs a name.")
+            _check_name(given.get("name", "x"))
             with self.change(db, project, "update_tag") as change:
                 change.edit("tag", tag.no)
                 tags.update(db, project, tag, given)
