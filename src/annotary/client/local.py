@@ -36,6 +36,11 @@ class LocalTransport:
         self._author = author or _user()
         self._through_json = through_json
 
+    def __reduce__(self) -> Any:
+        # another process opens the store for itself
+        place = self.service.store.home.absolute()
+        return _opened, (place, self._through_json, self._author)
+
     def call(self, route: str, request: Any) -> Any:
         """Call the service's method."""
         entry = ROUTES[route]
@@ -91,6 +96,10 @@ class LocalTransport:
 
     def close(self) -> None:
         """The service may have other users: it is closed by whoever opened it."""
+
+
+def _opened(home: Path, through_json: bool, author: str) -> LocalTransport:
+    return LocalTransport(open_service(home), through_json=through_json, author=author)
 
 
 def _user() -> str:

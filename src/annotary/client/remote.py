@@ -92,6 +92,10 @@ class HttpTransport:
         # signed addresses need no key, and may be another server's
         self._files = httpx.Client(timeout=timeout, limits=limits, trust_env=False)
 
+    def __reduce__(self) -> Any:
+        # another process has connections of its own; the key goes along
+        return HttpTransport, (self._endpoint, self._api.headers["Secret-Key"])
+
     def call(self, route: str, request: Any) -> Any:
         """Answer the request of a route. Raises the errors of ``annotary.errors``."""
         shape = _shape(route)
