@@ -302,7 +302,9 @@ def groups(
             shapes.append(Shape(POLYGON, outer[0], extra))
             shapes += [Shape(POLYGON, hole, None, True) for hole in holes]
         elif kind == "Keypoints":
-            shapes.append(Shape(KEYPOINTS, [x0, y0, 2, x1, y1, 1, 0, 0, 0], extra))
+            # not just the extent of some box: several formats leave such a box out
+            middle = [x0 * 0.7 + x1 * 0.3, y0 * 0.6 + y1 * 0.4]
+            shapes.append(Shape(KEYPOINTS, [x0, y0, 2, *middle, 1, 0, 0, 0], extra))
         elif kind == "Bitmask" and size[0] * size[1] <= 700_000:
             mask = draw(masks(size))
             extent = rle.bbox(mask)

@@ -89,7 +89,7 @@ MUTANTS = [
     Mutant("sizes that later files state are not learnt", "jobs/receiver.py",
            "self._learn_sizes(found, sizes)", "pass", STORE),
     # --- exports ----------------------------------------------------------------------------
-    Mutant("a split may leave a part empty", EXPORTING,
+    Mutant("a split may leave a part empty", "writing/parts.py",
            "min(max(math.floor(len(names) * ratio + 0.5), 1), len(names) - 1)",
            "math.floor(len(names) * ratio + 0.5)", ("tests/exports",)),
     Mutant("zips have today's date", "writing/output.py",
@@ -153,7 +153,7 @@ MUTANTS = [
            '("<=", "DESC") if direction == "p" else (">", "ASC")', ("tests/store/test_paging.py",)),
     Mutant("counts of tags are not kept", "store/changes.py",
            "tags.count(self.db, dict(self.by_tag))", "pass", ("tests/store/test_counts.py",)),
-    Mutant("a purged project leaves its groups of assets", "store/projects.py",
+    Mutant("a purged project leaves its groups of assets", "store/purging.py",
            '        "asset_groups",\n', "", ("tests/store/test_counts.py",)),
     Mutant("an object may lie on two images", "store/edits.py",
            "    if of != asset:\n        return None\n", "", ("tests/contract", "tests/sdk")),

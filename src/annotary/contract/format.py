@@ -37,9 +37,9 @@ class Carries(msgspec.Struct, frozen=True, kw_only=True):
     objects: bool = False
     """Rows of any kinds stay one object, each with its own attributes and properties."""
     with_keypoints: frozenset[Written] = frozenset()
-    """Otherwise: what may be in one object with keypoints, as it is written; one kind at a time."""
-    all_with_keypoints: bool = False
-    """All of these kinds at once."""
+    """Otherwise: what may be in one object with keypoints, as it is written."""
+    companions: Literal["one", "all"] = "one"
+    """Whether that is one kind at a time (an outline or a box), or all of them."""
     attributes: bool = False
     properties: bool | frozenset[str] = False
     """Flags and unknown fields: all, none, or those named."""

@@ -76,7 +76,7 @@ class Objects:
             for kind, written in enumerate(target)
             if written is not None and KIND_NAMES[written] in carries.with_keypoints
         }
-        self._all_with_keypoints = carries.all_with_keypoints
+        self._several = carries.companions == "all"
         merged = {KIND_NAMES.index(written) for written in carries.merges}
         self._alone = {
             kind
@@ -193,8 +193,10 @@ class Objects:
 
         companions = present & self._with_keypoints
         if KEYPOINTS in present and companions and target[KEYPOINTS] == KEYPOINTS:
-            if self._all_with_keypoints:
-                return {KEYPOINTS, *companions}
+            if self._several:
+                # one of each kind that is written: an outline and a box
+                best = {target[kind]: kind for kind in sorted(companions, key=rank, reverse=True)}
+                return {KEYPOINTS, *best.values()}
             return {KEYPOINTS, min(companions, key=rank)}
         return {min(present, key=rank)}
 

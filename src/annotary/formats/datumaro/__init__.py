@@ -77,7 +77,7 @@ class Datumaro(Format):
         bitmask="Bitmask",
         parts=True,
         with_keypoints=frozenset({"Rectangle", "Polygon"}),
-        all_with_keypoints=True,
+        companions="all",
         attributes=True,
         properties=frozenset({*FLAGS.values(), "z_order"}),
         image_sizes=True,

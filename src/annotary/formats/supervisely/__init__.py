@@ -106,7 +106,7 @@ class Supervisely(Format):
         parts=True,
         holes=True,
         with_keypoints=frozenset({"Rectangle", "Polygon"}),
-        all_with_keypoints=True,
+        companions="all",
         attributes=True,
         properties=True,
         bare=frozenset({"Classification"}),

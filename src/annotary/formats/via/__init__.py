@@ -72,7 +72,7 @@ class Via(Format):
         parts=True,
         holes=True,
         with_keypoints=frozenset({"Rectangle", "Polygon"}),
-        all_with_keypoints=True,
+        companions="all",
         attributes=True,
         properties=True,
         classes=False,
