@@ -241,3 +241,23 @@ def test_a_deleted_project_is_in_the_trash(client: Client, project: Project) -> 
     assert client.trash.delete(project.id).deleted
     with pytest.raises(NotFoundError, match="in the trash"):
         client.trash.restore(project.id)
+
+
+def test_an_export_of_a_snapshot_is_the_same_bytes_whatever_comes_after(project: Project) -> None:
+    register(project, "a.png", "b.png")
+    one, other = project.annotations.create([box("a.png"), box("b.png", "cat")])
+    project.snapshots.create("v1")
+
+    def files(at: Project, **more: str) -> dict[str, str]:
+        made = at.annotations.create_export({"format": "coco", **more})
+        return at.annotations.get_export_manifest(made.id).files
+
+    before = files(project)
+    project.annotations.update(one.id, {"tag": "owl"})
+    project.annotations.delete(other.id)
+    project.assets.delete("b.png")
+    assert files(project) != before
+    assert files(project, snapshot="v1") == files(project.at("v1")) == before
+    assert project.annotations.plan_export({"format": "coco", "snapshot": "v1"}) == []
+    with pytest.raises(NotFoundError, match="no snapshot 'v2'"):
+        files(project, snapshot="v2")

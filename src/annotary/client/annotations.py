@@ -185,7 +185,10 @@ class Annotations:
         """
         request = convert(_nested(export_metadata), model.ExportRequest, "export")
         body = routes.NewExport(
-            format=request.format, options=request.options, background=background
+            format=request.format,
+            options=request.options,
+            snapshot=request.snapshot,
+            background=background,
         )
         operation: model.Operation = self._transport.call(
             "exports.create", routes.CreateExport(project_id=self._project_id, body=body)
@@ -199,7 +202,9 @@ class Annotations:
     ) -> Sequence[model.Loss]:
         """What an export would lose, with counts; nothing is written."""
         request = convert(_nested(export_metadata), model.ExportRequest, "export")
-        body = routes.NewExport(format=request.format, options=request.options)
+        body = routes.NewExport(
+            format=request.format, options=request.options, snapshot=request.snapshot
+        )
         found: routes.ExportPlan = self._transport.call(
             "exports.plan", routes.CreateExport(project_id=self._project_id, body=body)
         )
