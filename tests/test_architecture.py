@@ -43,6 +43,7 @@ LAYERS = [
     {"service"},
     # doors
     {"client", "server"},
+    {"viewer"},
     {"cli", "__main__"},
 ]
 LONG = {

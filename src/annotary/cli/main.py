@@ -21,6 +21,7 @@ from annotary.cli import (
     projects,
     sessions,
     tags,
+    view,
 )
 from annotary.cli import server as serving
 from annotary.cli.annotations import annotation
@@ -65,6 +66,7 @@ for _command in (
     checking.check,
     difference.diff,
     drawing.draw,
+    view.view,
     formats.formats,
     history.log,
     history.undo,

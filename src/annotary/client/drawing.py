@@ -75,12 +75,15 @@ class Drawings:
             image.thumbnail((longest, longest))
         return image
 
-    def annotations(self, asset_id: str) -> Iterator[model.Annotation]:
-        """All annotations of an asset."""
+    def annotations(self, asset_id: str | None = None) -> Iterator[model.Annotation]:
+        """All annotations of an asset, or of the project."""
         page = None
         while True:
             request = routes.ListAnnotations(
-                project_id=self._project_id, limit=_PER_CALL * 10, page=page, asset_id=[asset_id]
+                project_id=self._project_id,
+                limit=_PER_CALL * 10,
+                page=page,
+                asset_id=[asset_id] if asset_id else [],
             )
             found: model.PaginationResponse[model.Annotation] = self._transport.call(
                 "annotations.list", request

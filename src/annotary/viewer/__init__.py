@@ -1,0 +1,1 @@
+"""Looking at annotations in a browser: facts, and the pages that show them."""
