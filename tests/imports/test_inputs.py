@@ -451,3 +451,32 @@ def test_paths_with_equal_names_are_told_apart_by_their_folders(tmp_path: Path) 
     ]
     with pytest.raises(BadRequestError, match="1 prefixes for 2 paths"):
         Inputs.of_annotations().add_all([tmp_path / "v1", tmp_path / "x"], ["one"])
+
+
+@pytest.mark.parametrize("header", ["class_id", "label", "age,score", "target", "cat,fold"])
+def test_a_column_of_bits_is_no_class_because_of_its_bits(header: str) -> None:
+    from annotary.formats.kit import tables
+    from annotary.syntax.source import SourceFile
+
+    cells = ",1" * (header.count(",") + 1)
+    data = f"image_name,{header}\na.jpg{cells}\nb.jpg{cells}\n".encode()
+    assert tables.recognised(SourceFile("a.csv", data=data)) != "roboflow_classes_csv"
+
+
+def test_a_file_that_is_made_shorter_while_it_is_read_ends_nothing(tmp_path: Path) -> None:
+    from annotary.syntax.source import MAP_ABOVE, SourceError, SourceFile
+
+    path = tmp_path / "a.json"
+    path.write_bytes(b" " * (MAP_ABOVE * 3) + GOOD)
+    mapped = SourceFile("a.json", path=path)
+    whole = mapped.buffer
+    path.write_bytes(b"")
+    assert bytes(whole[-len(GOOD) :]) == GOOD
+    mapped.close()
+    changed = SourceFile("a.json", path=path)
+    path.write_bytes(b" " * MAP_ABOVE * 2)
+    assert changed.raw_size == MAP_ABOVE * 2
+    path.write_bytes(b" " * MAP_ABOVE)
+    with pytest.raises(SourceError) as caught:
+        bytes(changed.buffer[:1])
+    assert caught.value.code == "changed-file"

@@ -12,10 +12,13 @@ import contextlib
 import gzip
 import io
 import mmap
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from annotary.problems import Location
 from annotary.syntax.json.text import JsonText
@@ -171,11 +174,20 @@ class SourceFile:
         try:
             if self.raw_size < MAP_ABOVE:
                 return self.path.read_bytes()
-            with self.path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            with self.path.open("rb") as file, tempfile.TemporaryFile() as copy:
+                # reading a map of a file that others make shorter ends the process
+                self._copy(file, copy)
+                self._map = mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ)
                 return self._map
         except OSError as error:
             raise SourceError("unreadable-file", detail=error.strerror or str(error)) from None
+
+    def _copy(self, file: BinaryIO, copy: BinaryIO) -> None:
+        shutil.copyfileobj(file, copy, MAP_ABOVE)
+        copy.flush()
+        if copy.tell() != self.raw_size:
+            detail = f"it had {self.raw_size} bytes and then {copy.tell()}"
+            raise SourceError("changed-file", detail=detail)
 
     def _inflated(self, content: Buffer) -> Buffer:
         if bytes(content[:2]) != b"\x1f\x8b" or self.name.lower().endswith(".nii.gz"):

@@ -149,12 +149,20 @@ def is_one_hot(rows: Sequence[Sequence[str]]) -> bool:
     header, *others = rows
     if len(header) < 2 or key_of(header[0]) not in FILE or not others:
         return False
+    keys = [key_of(cell) for cell in header[1:]]
+    if any(map(_NO_CLASS.fullmatch, keys)) or (len(keys) == 1 and keys[0] in LABEL):
+        return False
     good = sum(
         len(row) == len(header) and all(cell.strip() in _BITS for cell in row[1:]) for row in others
     )
     return 2 * good > len(others)
 
 
+_NO_CLASS = re.compile(
+    r"(?:.*_)?(?:id|index|idx|target|score|confidence|probability|age|count|num|number|split"
+    r"|fold|year|size)"
+)
+"""Columns that hold something else than whether a class is there."""
 _BITS = {"0", "1", "0.0", "1.0"}
 
 
