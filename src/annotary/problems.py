@@ -427,6 +427,12 @@ RULES = _table(
         "{advice}",
     ),
     Rule(
+        "repeated-image",
+        WARNING,
+        "The image {name} is declared twice; what both say is on one image.",
+        "If these are two images, give each its own name.",
+    ),
+    Rule(
         "same-name",
         WARNING,
         "{count} images are called as one in another folder is ({name}, in {first} and in "

@@ -39,6 +39,10 @@ become attributes (numbers where the header says ``number``). ``occluded``, ``z_
 default (0, ``manual``); so do ``rotation`` and the ellipse's own numbers. A turned box is written
 as a box with its rotation again.
 
+Tasks of one project call their frames alike: an image whose name another task has gets its
+``subset`` (else its task) in front, ``Validation/frame_000000``. One that is declared twice by one
+task is told.
+
 In ``track`` elements (video) every shape is an object of its frame, with ``track_id``; one that
 CVAT interpolated keeps ``keyframe: 0``. A shape with ``outside="1"`` marks where its object is
 not to be seen: it is no object. The image of frame 7 is called ``<video>#frame=7``, after the
@@ -104,11 +108,11 @@ class Cvat(Format):
         expect_root(source, "annotations", self.title)
         xml = XmlText(source)
         rows.locate = xml.locate
-        labels = Labels()
+        labels, images = Labels(), Images()
         film = _Film()
         for number, child in xml.children(unfinished=frozenset({"image", "track"})):
             if child.tag == "image":
-                _image(xml, rows, labels, number, child)
+                _image(xml, rows, labels, images, number, child)
             elif child.tag == "track":
                 _track(xml, rows, labels, film, number, child)
             elif child.tag == "meta":
@@ -178,13 +182,35 @@ def _size(rows: RowSink, at: int, element: Element) -> tuple[int, int]:
     return (found[0], found[1]) if all(found) else (0, 0)
 
 
-def _image(xml: XmlText, rows: RowSink, labels: Labels, number: int, element: Element) -> None:
+class Images:
+    """The images that a file declares: tasks of a project call their frames alike."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, str, str]] = {}
+
+    def name(self, rows: RowSink, element: Element, name: str, at: int) -> str:
+        """The name of an ``<image>``; its subset or task in front where another task has it."""
+        task, subset = element.get("task_id", ""), element.get("subset", "")
+        mine = task, subset, element.get("id", "")
+        first = self._seen.setdefault(name, mine)
+        if first == mine:
+            return name
+        if first[:2] != mine[:2]:
+            apart = subset if subset != first[1] else f"task_{task}"
+            return self.name(rows, element, f"{apart or f'task_{task}'}/{name}", at)
+        rows.problem("repeated-image", at, name=name)
+        return name
+
+
+def _image(
+    xml: XmlText, rows: RowSink, labels: Labels, images: Images, number: int, element: Element
+) -> None:
     top = xml.at(number)
     name = element.get("name")
     size = _size(rows, top, element)
     image = -1
     if name:
-        image = rows.image(name, *size, top)
+        image = rows.image(images.name(rows, element, name, top), *size, top)
     elif not len(element):
         rows.problem("missing-key", top, key="name", record="<image>")
     order = 1
