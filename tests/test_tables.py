@@ -295,6 +295,7 @@ def test_unit_of_a_file(values: list[str], normalized: bool) -> None:
         ("ImageID,Source,LabelName,Confidence", "a,v,/m/1,1", "open_images_csv"),
         ("a.png,1,2,3,4,dog", "b.png,,,,,", "retinanet_csv"),
         ("empty.png,,,,,", "a.png,1,2,3,4,dog", "retinanet_csv"),
+        ("TEST,a.png,dog,.1,.2,,,.3,.4,,", "TRAIN,b.png,,,,,,,,,", "csv_automl"),
         ("1,2,3,4,5,6", "1,2,3,4,5,6", ""),
         ("a.png 40,20,120,100,1 40,20,120,100,1", "b.png", ""),
         ("name,age", "Ann,7", ""),

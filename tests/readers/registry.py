@@ -55,6 +55,7 @@ READERS: dict[str, Reader] = {
     ),
     "parquet": _by("pandas + pyarrow", "test_tables.py::test_pandas_reads_parquet"),
     "csv_classification": _by(RULES, "test_by_the_rules.py::test_csv_classification"),
+    "csv_automl": _by(RULES, "test_by_the_rules.py::test_boxes"),
     "roboflow_classes_csv": _by(RULES, "test_by_the_rules.py::test_roboflow_classes_csv"),
     "pascal_voc": _by(
         "labelformat + globox",

@@ -181,6 +181,22 @@ def dota(files: dict[str, str]) -> list[Box]:
     return found
 
 
+def csv_automl(files: dict[str, str]) -> list[Box]:
+    """AutoML Vision: set, path, label, then corners in fractions, of which two may be empty."""
+    found = []
+    for word, image, label, *corners in csv.reader(files["dump.csv"].splitlines()):
+        assert word == "UNASSIGNED"
+        assert len(corners) == 8
+        if not label:
+            assert (image, set(corners)) == ("empty.png", {""})
+            continue
+        assert corners[2:4] == corners[6:] == ["", ""]
+        width, height = SIZES[image]
+        x0, y0, x1, y1 = (float(cell) for cell in corners if cell)
+        found.append((image, label, x0 * width, y0 * height, x1 * width, y1 * height))
+    return found
+
+
 READERS: tuple[Callable[[dict[str, str]], list[Box]], ...] = (
     dota,
     createml,
@@ -193,6 +209,7 @@ READERS: tuple[Callable[[dict[str, str]], list[Box]], ...] = (
     datumaro,
     label_studio,
     yolo_keras_pytorch,
+    csv_automl,
 )
 
 

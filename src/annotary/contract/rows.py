@@ -78,6 +78,8 @@ class RowSink:
         """The choices of the caller: an instance of the format's ``ReadOptions``, or None."""
         self.size_of: Callable[[int], tuple[int, int]] = self.image_sizes.__getitem__
         """The width and height of an image, of the image itself where it is known."""
+        self.parts: dict[int, str] = {}
+        """Images -> the part that their rows name: ``train``, ``validate``, ``test``, ..."""
         self.states: dict[int, str] = {}
         """Images that nobody has annotated to the end -> why, as the source says."""
         self.problems: list[Problem] = []

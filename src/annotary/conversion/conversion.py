@@ -258,10 +258,12 @@ class _SpoolReceiver:
         if self.sets is None:
             self.sets = image_sets(file.session.files.companions.get("voc-image-set", ()))
         own = part_of(file.source.name)
-        for name, image in zip(file.rows.image_names, file.assets.tolist(), strict=False):
+        said = file.rows.parts
+        pairs = zip(file.rows.image_names, file.assets.tolist(), strict=False)
+        for number, (name, image) in enumerate(pairs):
             if image >= 0:
                 stem = name.rpartition("/")[2].rpartition(".")[0] or name
-                part = self.sets.get(stem, "") or own or part_of_image(name)
+                part = said.get(number) or self.sets.get(stem) or own or part_of_image(name)
                 if part:
                     self.parts.setdefault(image, part)
 

@@ -25,6 +25,8 @@ def names() -> tuple[str, ...]:
 
 
 ALIASES = {
+    "automl": "csv_automl",
+    "automl_csv": "csv_automl",
     "createml_json": "createml",
     "coco_detection": "coco",
     "coco_instances": "coco",

@@ -14,6 +14,7 @@ from annotary.jobs.reconciling import Reconciler
 from annotary.jobs.run import Job
 from annotary.matching import Candidate, Match
 from annotary.model import ImportReport, NewAsset, Skeleton
+from annotary.problems import Problem
 from annotary.reading.file import FileReading
 from annotary.reading.policy import FileOutcome, refuse, settle
 from annotary.reading.session import Reading
@@ -116,6 +117,8 @@ class StoreReceiver:
         kept = settle(file.report, outcome, self._options.on_error, self._rows)
         if self._options.on_error == "reject_session":
             self.refused = self.refused or file.session.log.errors > 0
+        if kept and file.rows.parts:
+            file.session.tell(_parts_left(file))
         if self._meeting is not None:
             self._meeting.end_file(kept, file.assets.tolist())
             file.report.annotations = 0
@@ -368,3 +371,17 @@ def _clean(name: str) -> str:
     """A name as it can be an asset's: forward slashes, no leading or climbing folders."""
     parts = [p for p in name.replace("\\", "/").split("/") if p not in ("", ".", "..")]
     return "/".join(parts) or name
+
+
+def _parts_left(file: FileReading) -> Problem:
+    """That a project has no place for the parts that the rows of a file name."""
+    words = ", ".join(sorted(set(file.rows.parts.values())))
+    return Problem(
+        "ignored",
+        file.source.name,
+        values={
+            "what": f"The part of each image ({words})",
+            "why": "a project does not divide its images",
+            "advice": "Convert the file itself to keep its parts, or divide the export (--split).",
+        },
+    )

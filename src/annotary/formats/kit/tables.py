@@ -15,6 +15,7 @@ from annotary.batch import AnnotationBatch, Extra
 from annotary.contract.dataset import Dataset, Part
 from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
+from annotary.formats.kit import automl
 from annotary.formats.kit.numbers import shortest
 from annotary.problems import NOWHERE, Location
 from annotary.syntax.csv import Table, first_rows, quoted
@@ -129,6 +130,8 @@ def recognised(source: SourceFile) -> str:
     rows = first_rows(source, 1)
     if not rows:
         return ""
+    if len(rows[0]) == automl.WIDTH and automl.is_automl(first_rows(source, _HEAD_ROWS) or rows):
+        return "csv_automl"
     fitting = {name: header for name, header in _HEADERS.items() if header.fits(rows[0])}
     if fitting:
         return max(fitting, key=lambda name: (fitting[name].specific(), name)).partition(" ")[0]
