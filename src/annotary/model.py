@@ -496,6 +496,10 @@ class Upload(Wire):
     expiry_date: int | None = None
 
 
+OnExisting = Literal["same", "skip", "refuse", "rename"]
+"""What becomes of files to be uploaded whose names are there already."""
+
+
 class AssetUploadFile(Wire):
     """An asset file to be uploaded; ``crc32c`` is the sum as a signed 32-bit integer.
 
@@ -521,10 +525,14 @@ class AssetUploadMetadata(Wire):
 
 
 class AssetUploadTarget(Wire):
-    """A file and where to send it."""
+    """A file under the name that it gets, and where to send it.
+
+    ``existing``: it is left out, for a file with ``same`` or ``different`` bytes has its name.
+    """
 
     metadata: AssetUploadMetadata
     upload: Upload | None = None
+    existing: Literal["same", "different"] | None = None
 
 
 class AssetUploadSession(Wire):

@@ -163,10 +163,16 @@ class ListGroups(InProject):
 
 
 class NewUploadSession(Wire):
-    """Asset files to be uploaded, and the groups they join."""
+    """Asset files to be uploaded, and the groups they join.
+
+    ``on_existing``: what becomes of files whose names are there already. ``refuse`` refuses all;
+    ``same`` leaves out those of equal bytes and refuses others; ``skip`` leaves out both;
+    ``rename`` leaves out equal ones and gives the others new names.
+    """
 
     assets: list[model.AssetUploadFile]
     groups: list[str] = []
+    on_existing: model.OnExisting = "refuse"
 
 
 class CreateUploadSession(InProject):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from annotary import Client
 from annotary.client.project import Project
@@ -113,3 +114,35 @@ def test_exports(pets: Project, tmp_path: Path, line: str) -> None:
     run("export", "delete", "pets", made)
     assert not (tmp_path / "home" / "blobs" / "exports" / f"{made}.zip").exists()
     assert "[OPTIONS] PROJECT" in run("export", "--help").stdout
+
+
+def test_images_that_are_added_again_are_counted(pets: Project, tmp_path: Path) -> None:
+    def picture(name: str, width: int) -> None:
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.new("RGB", (width, 5)).save(tmp_path / "photos" / name)
+
+    picture("x.png", 5)
+    assert "Added 1 images to pets." in run("asset", "add", "pets", "photos").stdout
+    picture("y.png", 6)
+    told = run("asset", "add", "pets", "photos").stdout
+    assert "Added 1 images to pets. 1 image is there already." in told
+    again = data("asset", "add", "pets", "photos")
+    assert (again["added"], again["unchanged"]) == (0, 2)
+    picture("x.png", 7)
+    refused = run("asset", "add", "pets", "photos", code=2).stderr
+    assert "'x.png' already, with other bytes" in refused
+    assert "--on-existing" in refused
+    kept = run("asset", "add", "pets", "photos", "--on-existing", "skip").stdout
+    assert "1 image is there already with other bytes, which were left: x.png." in kept
+    renamed = data("asset", "add", "pets", "photos", "--on-existing", "rename")
+    assert renamed["renamed"] == {"x.png": "x-2.png"}
+    assert renamed["added"] == 1
+
+
+def test_an_import_with_images_runs_again(pets: Project, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (400, 200)).save(tmp_path / "photos" / "c.png")
+    (tmp_path / "coco.json").write_bytes(coco([("c.png", 400, 200)]))
+    run("import", "pets", "coco.json", "--images", "photos")
+    told = run("import", "pets", "coco.json", "--images", "photos")
+    assert "1 image is there already." in told.stderr

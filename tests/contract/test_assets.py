@@ -99,16 +99,100 @@ def test_upload_of_what_is_no_image(project):
     assert len(project.assets.list()) == 0
 
 
-def test_upload_twice(project):
-    for again in (False, True):
-        session = project.assets.create_upload_session()
-        session.add_bytes(png(), "a.png")
-        if again:
-            with pytest.raises(errors.ConflictError):
-                session.__exit__(None, None, None)
-        else:
-            session.__exit__(None, None, None)
-    assert len(project.assets.list()) == 1
+def upload(project, images, how="same"):
+    """A session of images by name, that has ended."""
+    with project.assets.create_upload_session(on_existing=how) as session:
+        for name, content in images.items():
+            session.add_bytes(content, name)
+    return session
+
+
+def contents(project):
+    """The bytes of every image by name."""
+    found = {}
+    for asset in project.assets.list():
+        out = BytesIO()
+        project._transport.download(asset.url, out)
+        found[asset.filename] = out.getvalue()
+    return found
+
+
+OLD = {"a.png": png(), "b.png": png(3, 4)}
+
+
+def test_images_that_are_there_already_are_left_out_and_counted(project):
+    upload(project, OLD)
+    again = upload(project, OLD)
+    assert again.unchanged == ["a.png", "b.png"]
+    assert (again.kept, again.renamed) == ([], {})
+    # the one that is new stands between old ones: its bytes must reach its own name
+    more = upload(project, {"a.png": OLD["a.png"], "new.png": png(9, 9), "b.png": OLD["b.png"]})
+    assert more.unchanged == ["a.png", "b.png"]
+    assert contents(project) == {**OLD, "new.png": png(9, 9)}
+
+
+def test_folders_that_are_added_again_are_compared_with_what_is_kept(project, tmp_path):
+    for name, content in OLD.items():
+        (tmp_path / name).write_bytes(content)
+    for expected in ([], ["a.png", "b.png"]):
+        with project.assets.create_upload_session() as session:
+            session.add_path(tmp_path)
+        assert sorted(session.unchanged) == expected
+    changed = bytearray(OLD["a.png"])
+    changed[-1] ^= 1  # of equal size: the sum alone tells them apart
+    (tmp_path / "a.png").write_bytes(changed)
+    with (
+        pytest.raises(errors.ConflictError, match=r"'a\.png' already, with other bytes"),
+        project.assets.create_upload_session() as session,
+    ):
+        session.add_path(tmp_path)
+    assert contents(project) == OLD
+
+
+def test_other_bytes_under_a_name_that_is_there_are_refused_with_all_of_the_session(project):
+    upload(project, OLD)
+    with pytest.raises(errors.ConflictError, match="and 1 more") as told:
+        upload(project, {"new.png": png(), "a.png": png(8, 8), "b.png": png(9, 9)})
+    assert "rename" in told.value.hint
+    assert contents(project) == OLD
+
+
+def test_skip_leaves_what_is_there_and_says_so(project):
+    upload(project, OLD)
+    told = upload(project, {"a.png": png(8, 8), "b.png": OLD["b.png"], "c.png": png()}, "skip")
+    assert (told.unchanged, told.kept, told.renamed) == (["b.png"], ["a.png"], {})
+    assert contents(project) == {**OLD, "c.png": png()}
+
+
+def test_refuse_takes_no_name_that_is_there(project):
+    upload(project, OLD)
+    with pytest.raises(errors.ConflictError, match="already"):
+        upload(project, {**OLD, "new.png": png()}, "refuse")
+    assert contents(project) == OLD
+
+
+def test_rename_adds_other_bytes_once(project):
+    upload(project, OLD)
+    new = {"a.png": png(8, 8), "a-2.png": png(9, 9), "b.png": OLD["b.png"]}
+    told = upload(project, new, "rename")
+    assert (told.unchanged, told.kept, told.renamed) == (["b.png"], [], {"a.png": "a-3.png"})
+    expected = {**OLD, "a-2.png": png(9, 9), "a-3.png": png(8, 8)}
+    assert contents(project) == expected
+    again = upload(project, {"a.png": png(8, 8)}, "rename")
+    assert (again.unchanged, again.renamed) == (["a.png"], {})
+    assert contents(project) == expected
+
+
+def test_images_that_were_registered_without_bytes_are_not_taken_for_the_same(project, image):
+    with pytest.raises(errors.ConflictError, match="without its bytes"):
+        upload(project, {"image.png": png(400, 200)})
+    assert upload(project, {"image.png": png(400, 200)}, "skip").kept == ["image.png"]
+
+
+def test_unknown_ways_are_refused(project):
+    with pytest.raises(errors.BadRequestError, match="replace"):
+        upload(project, OLD, "replace")
+    assert len(project.assets.list()) == 0
 
 
 def test_many_uploads(project):

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
+from typing import Any
 
 import click
 
 from annotary.cli.context import Context, common, counts, shared
 from annotary.cli.failures import DATA_REFUSED
-from annotary.cli.texts import ERROR, more_text, print_problems, problems_data, table
+from annotary.cli.progress import Progress
+from annotary.cli.texts import (
+    ERROR,
+    existing_text,
+    more_text,
+    print_problems,
+    problems_data,
+    table,
+)
 
 
 @click.group()
@@ -22,20 +31,50 @@ def asset() -> None:
 @click.argument("name_or_id", metavar="PROJECT")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True))
 @click.option("--group", "groups", multiple=True, default=("main",), help="A group to put them in.")
+@click.option(
+    "--on-existing",
+    type=click.Choice(["same", "skip", "refuse", "rename"]),
+    default="same",
+    show_default=True,
+    help="Names that are there already. same: leave out equal bytes, refuse others; skip: leave out"
+    " both; refuse: refuse both; rename: leave out equal bytes, add others under new names.",
+)
 @common
-def add(context: Context, name_or_id: str, paths: tuple[str, ...], groups: tuple[str, ...]) -> None:
-    """Upload images, or all images of folders."""
+def add(
+    context: Context,
+    name_or_id: str,
+    paths: tuple[str, ...],
+    groups: tuple[str, ...],
+    on_existing: Any,
+) -> None:
+    """Upload images, or all images of folders.
+
+    Those that are there already with the same bytes are left out and counted.
+    """
     project = context.project(name_or_id)
     before = counts(project).total_assets
-    with project.assets.create_upload_session(groups=list(groups), on_error="skip") as session:
+    with (
+        Progress("Adding", "images", quiet=context.json) as progress,
+        project.assets.create_upload_session(
+            groups=list(groups), on_error="skip", on_existing=on_existing
+        ) as session,
+    ):
+        session.on_progress = progress.set
         session.add_paths(paths)
     count = counts(project).total_assets - before
     errors = sum(problem.level == ERROR for problem in session.problems)
     if not context.json:
         print_problems(session.problems, 0)
     context.answer(
-        {"added": count, "problems": problems_data(session.problems)},
+        {
+            "added": count,
+            "unchanged": len(session.unchanged),
+            "kept": session.kept,
+            "renamed": session.renamed,
+            "problems": problems_data(session.problems),
+        },
         f"Added {count:,} images to {project.name}."
+        + existing_text(session)
         + (f" {errors:,} could not be read." if errors else ""),
     )
     if errors:

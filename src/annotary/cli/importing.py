@@ -14,7 +14,7 @@ from annotary.cli.failures import DATA_REFUSED, Stopped, must_be_writable, writi
 from annotary.cli.interrupting import done, interruptible, still_running, stopped
 from annotary.cli.progress import Progress
 from annotary.cli.readoptions import read_options
-from annotary.cli.texts import ERROR, import_text, print_logs
+from annotary.cli.texts import ERROR, existing_text, import_text, print_logs
 
 if TYPE_CHECKING:
     from annotary import ImportFailedError
@@ -104,6 +104,9 @@ def import_(
     if images is not None:
         with project.assets.create_upload_session(on_error="skip") as upload:
             upload.add_path(images)
+        told = existing_text(upload).strip()
+        if told:
+            context.remark(told)
         unreadable = [problem for problem in upload.problems if problem.level == ERROR]
     begin = time.monotonic()
     failed = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from annotary.client.assets import UploadSession
     from annotary.model import ExportManifest, FileReport, ImportReport, ImportSessionLogLogItem
     from annotary.problems import Problem
 
@@ -141,3 +142,29 @@ def export_text(out: str, manifest: ExportManifest) -> str:
         f"{text}\nImages are not written: the trainer looks for them in {folders}"
         " (images are written, too, with copy or link)."
     )
+
+
+def existing_text(session: UploadSession) -> str:
+    """What became of images whose names were there already: sentences, each after a blank."""
+    text = ""
+    if session.unchanged:
+        text += f" {_images(len(session.unchanged))} there already."
+    if session.kept:
+        text += (
+            f" {_images(len(session.kept))} there already with other bytes, which were left:"
+            f" {_some(session.kept)}."
+        )
+    if session.renamed:
+        pairs = [f"{old} as {new}" for old, new in session.renamed.items()]
+        count = len(pairs)
+        text += f" {count:,} got {'a new name' if count == 1 else 'new names'}: {_some(pairs)}."
+    return text
+
+
+def _images(count: int) -> str:
+    return "1 image is" if count == 1 else f"{count:,} images are"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

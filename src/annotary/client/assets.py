@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from annotary import checksum, model, routes
 from annotary.client.dictionaries import convert, page_limit
@@ -166,6 +166,7 @@ class Assets:
         groups: Sequence[str] | str = ("main",),
         background: bool = False,
         on_error: Literal["reject_session", "skip"] = "reject_session",
+        on_existing: model.OnExisting = "same",
     ) -> UploadSession:
         """Upload images::
 
@@ -174,9 +175,21 @@ class Assets:
 
         An image that cannot be read makes the session fail; with ``on_error="skip"`` it is left
         out, ``session.problems`` says why, and the others are taken.
+
+        ``on_existing``: what becomes of images whose names are there already. ``same``: those of
+        equal bytes are left out, others raise :class:`~annotary.errors.ConflictError`. ``skip``:
+        both are left out. ``refuse``: both raise. ``rename``: equal ones are left out, others get
+        new names (``a-2.png``). ``session.unchanged``, ``kept`` and ``renamed`` say which.
         """
         wanted = [groups] if isinstance(groups, str) else [*groups]
-        return UploadSession(self._transport, self._project_id, wanted, background, on_error)
+        ways = get_args(model.OnExisting)
+        if on_existing not in ways:
+            raise BadRequestError(
+                f"on_existing is {on_existing!r}.", hint=f"It may be {', '.join(ways)}."
+            )
+        return UploadSession(
+            self._transport, self._project_id, wanted, background, on_error, on_existing
+        )
 
 
 class UploadSession:
@@ -189,6 +202,7 @@ class UploadSession:
         groups: list[str],
         background: bool,
         on_error: Literal["reject_session", "skip"] = "reject_session",
+        on_existing: model.OnExisting = "same",
     ) -> None:
         self._transport = transport
         self._project_id = project_id
@@ -197,10 +211,19 @@ class UploadSession:
         self._pending: list[tuple[model.AssetUploadFile, bytes | Path]] = []
         self._names: set[str] = set()
         self._skip = on_error == "skip"
+        self._on_existing = on_existing
         self._inputs: Inputs | None = None
+        self.on_progress: Callable[[int], None] | None = None
+        """Called with the number of images that have been added to the session so far."""
         self.operation_ids: list[str] = []
         self.problems: list[Problem] = []
         """Images and folders that could not be read, and files of other kinds beside them."""
+        self.unchanged: list[str] = []
+        """Names of images that were there already with the same bytes, and are left out."""
+        self.kept: list[str] = []
+        """Names of images that were there already with other bytes, and are left as they were."""
+        self.renamed: dict[str, str] = {}
+        """New names of images whose own were taken by other bytes."""
 
     def __enter__(self) -> UploadSession:
         return self
@@ -299,18 +322,28 @@ class UploadSession:
             path=str(content.absolute()) if local and isinstance(content, Path) else None,
         )
         self._pending.append((file, content))
+        if self.on_progress is not None:
+            self.on_progress(len(self._names))
         if len(self._pending) >= _PER_CALL:
             self._send()
 
     def _send(self) -> None:
         if not self._pending:
             return
+        names = [file.filename for file, _ in self._pending]
         body = routes.NewUploadSession(
-            groups=self._groups, assets=[file for file, _ in self._pending]
+            groups=self._groups,
+            assets=[file for file, _ in self._pending],
+            on_existing=self._on_existing,
         )
         session: model.AssetUploadSession = self._transport.call(
             "uploads.create", routes.CreateUploadSession(project_id=self._project_id, body=body)
         )
+        for name, target in zip(names, session.assets, strict=True):
+            if target.existing is not None:
+                (self.unchanged if target.existing == "same" else self.kept).append(name)
+            elif target.metadata.filename != name:
+                self.renamed[name] = target.metadata.filename
         self._transport.upload_all(
             [
                 (target.upload, content)

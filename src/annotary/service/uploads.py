@@ -20,6 +20,7 @@ from annotary.model import (
     AssetUploadTarget,
 )
 from annotary.service.assets import check_filename
+from annotary.service.existing import Existing, Placed
 from annotary.service.noun import ServicePart
 from annotary.store import assets, operations, projects, uploads
 from annotary.store.blobs import asset_key
@@ -60,25 +61,38 @@ class UploadService(ServicePart):
         names = [file.filename for file in body.assets]
         if len(set(names)) < len(names):
             raise BadRequestError("Two of the files have the same name.")
+        placed = [Placed(file) for file in body.assets]
+        if body.on_existing != "refuse":
+            with self.store.read() as db:
+                project = self.project(db, request.project_id)
+            existing = Existing(self.store, project, links.local)
+            placed = existing.place(body.assets, body.on_existing)
+        body.assets = [each.file for each in placed if each.existing is None]
         with self.store.write() as db:
             project = self.project(db, request.project_id)
-            assets.refuse_taken(db, project, names)
+            assets.refuse_taken(db, project, [file.filename for file in body.assets])
             operation = operations.create(
                 db, project, operations.UPLOAD, self.store.owner, msgspec.json.encode(body)
             )
             session = uploads.create(db, project, operation.id, msgspec.json.encode(body))
+            if not body.assets:  # no file will arrive that could end it
+                operations.set_status(db, operation.id, "Finished", "0 assets uploaded.")
         targets = []
-        for number, file in enumerate(body.assets):
+        number = 0
+        for file, there in placed:
             upload = None
-            if file.path is None:
-                key = asset_key(project.hex, session, number)
-                upload = links.upload(key, file.size, file.crc32c % (1 << 32), file.mime)
+            if there is None:
+                if file.path is None:
+                    key = asset_key(project.hex, session, number)
+                    upload = links.upload(key, file.size, file.crc32c % (1 << 32), file.mime)
+                number += 1
             targets.append(
                 AssetUploadTarget(
                     metadata=AssetUploadMetadata(
                         filename=file.filename, mime=file.mime, size=file.size, crc32c=file.crc32c
                     ),
                     upload=upload,
+                    existing=there,
                 )
             )
         return AssetUploadSession(

@@ -8,13 +8,40 @@ row names is named by nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from annotary.store.blobs import Blobs, asset_key, export_images_key, export_key, rejects_key
 from annotary.store.database import Database, among
+from annotary.store.projects import ProjectKey
 
 _version = msgspec.msgpack.Decoder(dict[str, object]).decode
+
+
+class Held(NamedTuple):
+    """Where the bytes of an asset are, and their size and CRC-32C where they were kept."""
+
+    blob: str | None
+    path: str | None
+    size: int | None
+    crc32c: int | None
+
+
+def held(db: Database, project: ProjectKey, names: Sequence[str]) -> dict[str, Held]:
+    """What is kept of the bytes of the assets with exactly these file names."""
+    found: dict[str, Held] = {}
+    for begin in range(0, len(names), 10_000):
+        some = msgspec.json.encode(names[begin : begin + 10_000]).decode()
+        for name, blob, path, size, sum_ in db.rows(
+            "SELECT a.filename, a.blob, a.path,"
+            " CASE WHEN a.blob IS NOT NULL THEN COALESCE(b.size, a.file_size) END, b.crc32c"
+            " FROM json_each(?) j CROSS JOIN assets a ON a.project = ? AND a.filename = j.value"
+            f" AND {project.state.has('a.born')} LEFT JOIN blobs b ON b.key = a.blob",
+            (some, project.no),
+        ):
+            found[name] = Held(blob, path, size, sum_)
+    return found
 
 
 def remember(db: Database, blobs: Sequence[tuple[str, int, int]]) -> None:
