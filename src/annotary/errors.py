@@ -70,7 +70,7 @@ class ValidationError(BadRequestError):
 class ImportFailedError(BadRequestError):
     """An import session was refused and nothing of it was committed.
 
-    ``problems`` holds the first ones; ``session.get_logs()`` has them all.
+    ``problems`` holds the first ones; ``session.get_logs()`` has more.
     """
 
     def __init__(

@@ -13,6 +13,10 @@ from msgspec import Struct
 
 ERROR = "Error"
 WARNING = "Warning"
+KEPT = 1000
+"""Problems of one rule in one file that are kept in full; of more, only the number is told."""
+MORE = "more"
+"""The rule of the line that tells this number."""
 
 
 class Rule(Struct, frozen=True):
@@ -76,7 +80,8 @@ class Problem(Struct, frozen=True, omit_defaults=True):
             place = f"{place}:{self.location.line}"
         if self.location.pointer:
             place = f"{place} ({self.location.pointer})"
-        more = f" ({self.count} records.)" if self.count > 1 else ""
+        several = self.count > 1 and self.code != MORE
+        more = f" ({self.count} records.)" if several else ""
         hint = self.hint
         return f"At {place}: {self.message}{more}" + (f"\n\nHint: {hint}" if hint else "")
 
@@ -532,6 +537,13 @@ RULES = _table(
         WARNING,
         "{shapes} left out for the fault {code}, as you asked.",
         "",
+    ),
+    Rule(
+        MORE,
+        WARNING,
+        "And {problems:,} more of the rule {rule}.",
+        "Of each rule, the first of a file are listed, and all are counted. Mend those that are "
+        "listed, then check the file again; rejects have every faulty record.",
     ),
     Rule(
         "doubtful-value",

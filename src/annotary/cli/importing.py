@@ -152,7 +152,7 @@ def import_(
         if context.json:
             context.answer({"session": found, "logs": logs})
         else:
-            print_logs(logs, show)
+            print_logs(logs, show, found.report.errors + found.report.warnings)
             seconds = time.monotonic() - begin
             click.echo(import_text(found.report))
             colour = "red" if failed else "green"

@@ -41,9 +41,9 @@ def when(ms: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(ms / 1000))
 
 
-def print_logs(logs: Sequence[ImportSessionLogLogItem], show: int) -> None:
-    """Problems on standard error, at most ``show`` of them (0: all)."""
-    _print(((item.level, item.message) for item in logs), len(logs), show)
+def print_logs(logs: Sequence[ImportSessionLogLogItem], show: int, count: int = 0) -> None:
+    """Problems on standard error, at most ``show`` of ``count`` (0: all that are listed)."""
+    _print(((item.level, item.message) for item in logs), count or len(logs), show)
 
 
 def print_problems(problems: Iterable[Problem], show: int, count: int = 0) -> None:

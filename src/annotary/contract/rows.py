@@ -27,9 +27,11 @@ from annotary.batch import (
     Extra,
 )
 from annotary.geometry.rle import Rle
-from annotary.problems import NOWHERE, Location, Problem
+from annotary.problems import KEPT, NOWHERE, Location, Problem
 
 _ELSEWHERE = -(2**63)
+Place = int | Location | Callable[[], Location]
+"""A place in the reader's own terms, in the file's, or one that is costly and made when needed."""
 MAX_SIDE = 2**31
 """Images have fewer pixels than this on a side, and videos fewer frames."""
 
@@ -83,6 +85,9 @@ class RowSink:
         self.states: dict[int, str] = {}
         """Images that nobody has annotated to the end -> why, as the source says."""
         self.problems: list[Problem] = []
+        self.untold: dict[str, int] = {}
+        """Rules -> problems beyond those that are kept: only their number is known."""
+        self._told: dict[str, int] = {}
         self.lost_places: list[Location] | None = None
         """Where the records stand that were rejected or skipped; kept only if asked for."""
         self._flush = flush
@@ -295,31 +300,41 @@ class RowSink:
 
     # --- what is wrong ----------------------------------------------------------------------
 
-    def reject(self, code: str, at: int | Location, **values: Any) -> None:
+    def reject(self, code: str, at: Place, **values: Any) -> None:
         """One record that cannot be read: it is counted, and the session's policy decides."""
         self.records += 1
         self.rejected += 1
         self._lose(at)
         self.problem(code, at, **values)
 
-    def skip(self, code: str, at: int | Location, **values: Any) -> None:
+    def skip(self, code: str, at: Place, **values: Any) -> None:
         """One record that is well-formed but cannot be kept: counted and told as a warning."""
         self.records += 1
         self.skipped += 1
         self._lose(at)
         self.problem(code, at, **values)
 
-    def _lose(self, at: int | Location) -> None:
+    def _lose(self, at: Place) -> None:
         if self.lost_places is not None:
             self.lost_places.append(self.place(at))
 
-    def problem(self, code: str, at: int | Location = NOWHERE, **values: Any) -> None:
-        """A fault or a remark that concerns no record."""
+    def problem(self, code: str, at: Place = NOWHERE, **values: Any) -> None:
+        """A fault or a remark that concerns no record.
+
+        The first ``KEPT`` of a rule are kept; the others are counted, without being made.
+        """
+        told = self._told.get(code, 0)
+        if told >= KEPT:
+            self.untold[code] = self.untold.get(code, 0) + 1
+            return
+        self._told[code] = told + 1
         self.problems.append(Problem(code, self.file, self.place(at), values))
 
-    def place(self, at: int | Location) -> Location:
+    def place(self, at: Place) -> Location:
         """A place in the file, from the reader's own terms."""
-        return self.locate(at) if isinstance(at, int) else at
+        if isinstance(at, int):
+            return self.locate(at)
+        return at() if callable(at) else at
 
     # --- batches ----------------------------------------------------------------------------
 

@@ -416,7 +416,7 @@ class _Uncounted(RowSink):
 
     def __init__(self, rows: RowSink) -> None:
         super().__init__(rows.file, lambda *_: None)
-        self.problems = rows.problems
+        self.problems, self.untold, self._told = rows.problems, rows.untold, rows._told
 
 
 FORMAT = KeypointsRaw()

@@ -80,7 +80,7 @@ class FileReading:
             problem = problem_of(error, self.source.name)
             if self.source.found and not rows.records and self.session.strangers.take(problem):
                 self.stranger = True
-                rows.problems = []
+                rows.problems, rows.untold = [], {}
                 return
             self.broken = True
             self._tell_problems()
@@ -102,14 +102,25 @@ class FileReading:
         return int(self.widths[image]), int(self.heights[image])
 
     def _tell_problems(self) -> None:
-        for problem in self.rows.problems:
+        rows = self.rows
+        for problem in rows.problems:
             self.session.log.add(problem)
-        self.rows.problems = []
+        for code, count in rows.untold.items():
+            self.session.log.count(rows.file, code, count)
+        rows.problems, rows.untold = [], {}
 
-    def _advise(self, code: str, place: Location, values: dict[str, Any]) -> None:
-        strict = self.session.wishes.lint == "error"
-        problem = Problem(code, self.source.name, place, values, strict=strict)
-        self.session.log.add(problem)
+    def _tell(
+        self, code: str, at: int | Location, values: dict[str, Any], *, strict: bool = False
+    ) -> None:
+        """A problem of one row; of those that the log does not keep, only the number."""
+        log, file = self.session.log, self.source.name
+        if log.is_full(file, code):
+            log.count(file, code, 1, strict=strict)
+        else:
+            log.add(Problem(code, file, self.rows.place(at), values, strict=strict))
+
+    def _advise(self, code: str, at: int | Location, values: dict[str, Any]) -> None:
+        self._tell(code, at, values, strict=self.session.wishes.lint == "error")
 
     def _tell_changes(self) -> None:
         """Say what was changed or left out of what the file says, each with its number."""
@@ -152,14 +163,14 @@ class FileReading:
         for row, code, values in checked.faults:
             if bad[row]:
                 continue
-            place = rows.place(int(batch.at[row]))
+            at = int(batch.at[row])
             if actions.get(code) == "skip":
                 dropped[row] = True
-                count, told = self._dropped.get(code, (0, place))
-                self._dropped[code] = count + 1, told
+                count, place = self._dropped.get(code) or (0, rows.place(at))
+                self._dropped[code] = count + 1, place
             else:
                 faulty[row] = True
-                self.session.log.add(Problem(code, self.source.name, place, values))
+                self._tell(code, at, values)
         bad |= faulty
         self._check_classes(batch, bad)
         self._check_attributes(batch, bad)
@@ -185,7 +196,7 @@ class FileReading:
                 batch.coords = batch.coords / batch.scales(widths, heights)
         if self._lint is not None:
             for row, code, values in self._lint.look(batch, widths, heights, rows.tag_names):
-                self._advise(code, rows.place(int(batch.at[row])), values)
+                self._advise(code, int(batch.at[row]), values)
         batch.image = assets.astype(np.int32)
         self.session.receiver.receive(self, batch)
 
@@ -214,8 +225,7 @@ class FileReading:
             nameless = np.isin(batch.tag, self._nameless) & ~bad
             starts = batch.objects()[:-1]
             for row in starts[nameless[starts]].tolist():
-                place = self.rows.place(int(batch.at[row]))
-                self.session.log.add(Problem("nameless-class", self.source.name, place))
+                self._tell("nameless-class", int(batch.at[row]), {})
             bad |= nameless
 
     def _check_attributes(self, batch: AnnotationBatch, bad: Any) -> None:
@@ -227,8 +237,7 @@ class FileReading:
             tag = self.rows.tag_names[int(batch.tag[row])]
             for code, values in self.session.check_attributes(tag, extra.attributes):
                 bad[row] = True
-                place = self.rows.place(int(batch.at[row]))
-                self.session.log.add(Problem(code, self.source.name, place, values))
+                self._tell(code, int(batch.at[row]), values)
 
     def _set_frames(self, batch: AnnotationBatch) -> None:
         for row, image in enumerate(batch.image.tolist()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -21,7 +22,7 @@ from annotary.model import (
     ImportSessionStatus,
     Overview,
 )
-from annotary.problems import Problem
+from annotary.problems import ERROR, KEPT, MORE, Problem
 from annotary.store.database import Database
 from annotary.store.projects import ProjectKey
 
@@ -279,27 +280,45 @@ def add_logs(db: Database, session: SessionRow, problems: Iterable[Problem]) -> 
 
 
 def logs(db: Database, session: SessionRow) -> list[ImportSessionLogLogItem]:
-    """All warnings and errors of the session, in the order they were found."""
+    """Warnings and errors of the session, in the order they were found.
+
+    At most ``KEPT`` of a rule and file; the number of the others follows. What is stored is
+    within this already, but for imports of earlier versions.
+    """
     items = []
+    kept: Counter[tuple[str, str]] = Counter()
+    more: dict[tuple[str, str], Problem] = {}
+    timestamp = 0.0
     for timestamp, level, encoded in db.rows(
         "SELECT timestamp, level, problem FROM import_logs WHERE session = ? ORDER BY no",
         (session.no,),
     ):
         problem = _problem.decode(encoded)
-        items.append(
-            ImportSessionLogLogItem(
-                timestamp=timestamp,
-                level=level,
-                message=problem.text,
-                code=problem.code,
-                file=problem.file,
-                line=problem.location.line,
-                column=problem.location.column,
-                pointer=problem.location.pointer,
-                hint=problem.hint or None,
-            )
-        )
-    return items
+        which = problem.file, problem.code
+        kept[which] += 1
+        if kept[which] <= KEPT:
+            items.append(_item(timestamp, problem))
+            continue
+        before = more.get(which)
+        values = {"rule": problem.code, "problems": kept[which] - KEPT}
+        records = problem.count + (before.count if before else 0)
+        strict = level == ERROR
+        more[which] = Problem(MORE, problem.file, values=values, count=records, strict=strict)
+    return items + [_item(timestamp, each) for each in more.values()]
+
+
+def _item(timestamp: float, problem: Problem) -> ImportSessionLogLogItem:
+    return ImportSessionLogLogItem(
+        timestamp=timestamp,
+        level=problem.level,
+        message=problem.text,
+        code=problem.code,
+        file=problem.file,
+        line=problem.location.line,
+        column=problem.location.column,
+        pointer=problem.location.pointer,
+        hint=problem.hint or None,
+    )
 
 
 def describe(db: Database, project: ProjectKey, session: SessionRow) -> ImportSession:

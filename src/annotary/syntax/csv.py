@@ -12,8 +12,8 @@ import csv
 import io
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from annotary.problems import Location
@@ -40,7 +40,7 @@ def separator_of(line: str) -> str:
 class Sink(Protocol):
     """Whoever is told of records that cannot be read."""
 
-    def reject(self, code: str, at: int | Location, **values: Any) -> None:
+    def reject(self, code: str, at: int | Location | Callable[[], Location], **values: Any) -> None:
         """One record that cannot be read, by the code of its fault and its place."""
 
 
@@ -148,7 +148,8 @@ class Table:
         """Reject the current record for its number of cells."""
         rows.reject(
             "value-count",
-            self.place(min(len(cells), expected + 1) - 1),
+            # where it is takes long to find, and of many only the number is told
+            lambda: self.place(min(len(cells), expected + 1) - 1),
             key="The row",
             count=len(cells),
             expected=expected,
@@ -197,7 +198,9 @@ class Table:
         if self._in_header:
             raise SourceError("syntax", self.place(-1), kind="table", detail=detail, advice=advice)
         if rows is not None:
-            rows.reject("syntax", self.place(-1), kind="table", detail=detail, advice=advice)
+            rows.reject(
+                "syntax", lambda: self.place(-1), kind="table", detail=detail, advice=advice
+            )
 
     # --- places and numbers -------------------------------------------------------------------
 
@@ -232,7 +235,9 @@ class Table:
                 values.append(self.number(cells[column]))
             except ValueError:
                 name = self.header[column].strip() if self.header else f"cell {column + 1}"
-                rows.reject("not-a-number", self.place(column), value=cells[column], key=name)
+                rows.reject(
+                    "not-a-number", partial(self.place, column), value=cells[column], key=name
+                )
                 return None
         return values
 
