@@ -28,7 +28,8 @@ WHOLE_FILE = {
     "no-class-list",
     "broken-companion", "missing-package", "unknown-image", "ambiguous-image", "size-mismatch",
     "unknown-size", "not-an-annotation-file", "several-annotations", "class-order", "other-reading",
-    "ignored", "skipped-record", "missing-column", "mixed-units",
+    "ignored", "skipped-record", "missing-column", "mixed-units", "moved", "clipped", "unfinished",
+    "class-list", "foreign-class-list", "same-name", "dialect",
 }  # fmt: skip
 """Problems of a file as a whole, or of an image: they need no line."""
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ from annotary.model import ExportManifest, ExportOptions
 from annotary.reading.file import FileReading
 from annotary.reading.session import Reading
 from annotary.syntax.source import SourceFile
+from annotary.writing import layouts
 from annotary.writing.exporting import export, plan, split
 from annotary.writing.losses import Losses
 from annotary.writing.reduction import Reducer
@@ -163,6 +164,12 @@ class Written:
     """How many objects the reduction left nothing of."""
 
 
+def names_of(project: Project, format_: Format, options: ExportOptions) -> dict[str, str]:
+    """What each image is called there: layouts of labels cannot hold a folder ``images``."""
+    there = layouts.get(options.layout, format_).names(project.names)
+    return dict(zip(project.names, there, strict=True))
+
+
 def write(project: Project, format_: Format, options: ExportOptions) -> Written:
     """Export, and say what the format must have been given."""
     out = MemoryOutput()
@@ -171,6 +178,7 @@ def write(project: Project, format_: Format, options: ExportOptions) -> Written:
     expected: list[Object] = []
     normalized = _normalized(format_.carries, options)
     left: set[int] = set()
+    called = names_of(project, format_, options)
     for _, images in split(project.names, options):
         names = [project.names[i] for i in images]
         table = ImageTable(names, project.widths[images], project.heights[images])
@@ -179,7 +187,8 @@ def write(project: Project, format_: Format, options: ExportOptions) -> Written:
         for batch in project.scan(images):
             reduced = reduce(batch)
             left |= set(reduced.at.tolist())
-            expected += objects(reduced, names, [t.name for t in project.tags], scale)
+            found = objects(reduced, names, [t.name for t in project.tags], scale)
+            expected += [replace(each, image=called[each.image]) for each in found]
     gone = len(project.things) - len(left)
     return Written(project, format_, options, manifest, out.members, out, expected, gone)
 
@@ -212,7 +221,9 @@ def check_accounts(written: Written) -> None:
 def check_read_back(written: Written) -> None:
     """What the files hold is what the writer was given."""
     carries, project = written.format.carries, written.project
-    found = ReadBack(written.out.sources(), project.sizes)
+    called = names_of(project, written.format, written.options)
+    sizes = {called[name]: size for name, size in project.sizes.items()}
+    found = ReadBack(written.out.sources(), sizes)
     reports = found.reading.reports
     assert {report.role for report in reports} <= {"annotations", "companion"}, reports
     reader = written.format.read_by or written.format.name
@@ -223,9 +234,11 @@ def check_read_back(written: Written) -> None:
     if not written.expected:
         log = []  # files without an object are not worth an import, and that is said
     assert log == []
-    compare(written.format, written.expected, found.objects, project.sizes)
+    compare(written.format, written.expected, found.objects, sizes)
     if carries.empty_images:
-        assert found.images >= _listed(written), "images without annotations"
+        assert found.images >= {called[name] for name in _listed(written)}, (
+            "images without annotations"
+        )
     used = {each.tag for each in written.expected}
     if carries.classes and formats_found:
         known = [tag.name for tag in project.tags]

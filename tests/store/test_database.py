@@ -218,7 +218,7 @@ def test_two_processes_and_two_threads_write_at_once(home: Path) -> None:
 OPENER = """
     import sys
     from annotary import Client
-    Client(home=sys.argv[1]).create_project("one")
+    Client(home=sys.argv[1]).create_project("one", on_existing="add")
 """
 
 

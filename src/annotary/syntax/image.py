@@ -96,7 +96,7 @@ def is_whole(path: Path) -> bool:
 
 _TAIL = 64
 _PNG = b"\x89PNG\r\n\x1a\n"
-_ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"GIF8", b"\x3b"))
+_ENDS = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"GIF8", b"\x00\x3b"))
 
 
 def _decodes(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from annotary.contract.format import Format
 from annotary.errors import BadRequestError
 from annotary.model import ExportOptions
-from annotary.writing.layouts import coco, darknet, huggingface, imagefolder, ultralytics, voc
+from annotary.writing.layouts import coco, darknet, dota, huggingface, imagefolder, ultralytics, voc
 from annotary.writing.layouts.layout import Layout
 
 PLAIN = Layout()
@@ -20,6 +20,7 @@ LAYOUTS: tuple[Layout, ...] = (
 _USUAL: dict[str, Layout] = {
     **dict.fromkeys(ultralytics.LAYOUT.formats, ultralytics.LAYOUT),
     "yolo_darknet": darknet.PLAIN,
+    "dota": dota.LAYOUT,
 }
 """The layouts of formats that one trainer alone reads, where none is named."""
 
