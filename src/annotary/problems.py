@@ -405,6 +405,12 @@ RULES = _table(
         "{advice}",
     ),
     Rule(
+        "fields-not-kept",
+        WARNING,
+        "Not kept: {fields}.",
+        "No export will have them. Keep this file if they matter.",
+    ),
+    Rule(
         "mixed-units",
         WARNING,
         "{count} boxes have no value above 1, as fractions have, but the file was read as "

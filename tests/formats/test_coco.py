@@ -351,3 +351,46 @@ def test_holes_are_cut_out_of_masks(tmp_path: Path) -> None:
     _, path = exported(found, tmp_path, "rle_coco")
     (one,) = json.loads(path.read_bytes())["annotations"]
     assert one["area"] == 20 * 20 - 10 * 10
+
+
+FILLED = {
+    "images": {"license": 1, "date_captured": "2020-01-01", "coco_url": "http://x/b.png"},
+    "categories": {"supercategory": "animal", "frequency": "r"},
+}
+"""Fields that are not kept, with values that say something."""
+
+
+@pytest.mark.parametrize("having", [0, 1, 2])
+def test_fields_that_are_not_kept_are_told_once_with_their_number(having: int) -> None:
+    made = document(BOX)
+    for key, fields in FILLED.items():
+        made[key] = [one | fields if i < having else one for i, one in enumerate(made[key])]
+    made |= {"info": {"normalized": False, "year": 2020}, "licenses": [{"id": 1, "name": "CC"}]}
+    found = load(made)
+    assert [problem.level for problem in found.reading.log] == ["Warning"]
+    (line,) = found.log
+    said = line.split("Not kept: ")[1].split(".\n")[0].split("; ")
+    images = "license, date_captured and coco_url of {}"
+    classes = "supercategory and frequency of {}"
+    counted = {0: ("", ""), 1: ("1 image", "1 category"), 2: ("2 images", "2 categories")}[having]
+    expected = {"info and licenses of the file"}
+    if having:
+        expected |= {images.format(counted[0]), classes.format(counted[1])}
+    # the order of fields that are looked at by hand is not the file's
+    assert {_words(part) for part in said} == {_words(part) for part in expected}
+
+
+def _words(part: str) -> frozenset[str]:
+    return frozenset(part.replace(",", "").split())
+
+
+def test_templates_that_nobody_filled_in_are_not_told() -> None:
+    made = document(
+        BOX,
+        images=[one | {"license": 0, "coco_url": "", "date_captured": None} for one in IMAGES],
+        categories=[{"id": 1, "name": "dog", "supercategory": "none"}],
+        info={"normalized": False, "version": "", "contributor": None},
+        licenses=[{"id": 0, "name": "", "url": ""}],
+        type="instances",
+    )
+    assert load(made).log == []

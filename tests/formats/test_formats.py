@@ -30,7 +30,8 @@ def _id(path: Path) -> str:
 @pytest.mark.parametrize("folder", SAMPLES, ids=_id)
 def test_sample(folder: Path) -> None:
     found = read_folder(folder)
-    assert found.log == []
+    told = [problem for problem in found.reading.log if problem.code != "fields-not-kept"]
+    assert [problem.text for problem in told] == []
     expected = folder.parent / "expected.json"
     if UPDATE:
         text = json.dumps(found.objects, indent=1, ensure_ascii=False)

@@ -8,6 +8,7 @@ rows: the rings of a polygon, or a polygon and its keypoints.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -88,6 +89,8 @@ class RowSink:
         self.untold: dict[str, int] = {}
         """Rules -> problems beyond those that are kept: only their number is known."""
         self._told: dict[str, int] = {}
+        self.fields_dropped: Counter[tuple[str, str]] = Counter()
+        """What is not kept of what the file says: (owner, field) -> how many have it."""
         self.lost_places: list[Location] | None = None
         """Where the records stand that were rejected or skipped; kept only if asked for."""
         self._flush = flush
@@ -329,6 +332,13 @@ class RowSink:
             return
         self._told[code] = told + 1
         self.problems.append(Problem(code, self.file, self.place(at), values))
+
+    def dropped(self, owner: str, field: str, count: int = 1) -> None:
+        """A field of an image, a class or the file (``owner``) that says something and is not kept.
+
+        It is told once for the whole file, with how many have it.
+        """
+        self.fields_dropped[owner, field] += count
 
     def place(self, at: Place) -> Location:
         """A place in the file, from the reader's own terms."""

@@ -5,6 +5,7 @@ Every record is counted: read = good + skipped + faulty.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -94,6 +95,9 @@ class FileReading:
             for first, second in similar_classes(rows.tag_names):
                 self._advise("similar-classes", NOWHERE, {"first": first, "second": second})
         self._tell_changes()
+        if rows.fields_dropped:
+            values = {"fields": fields_named(rows.fields_dropped)}
+            self.session.log.add(Problem("fields-not-kept", self.source.name, values=values))
         self.report.records = rows.records
         self.report.images = len(rows.image_names)
 
@@ -326,6 +330,18 @@ class FileReading:
         code, values = self._why[image]
         place = self.rows.image_place(image)
         self.session.log.add(Problem(code, self.source.name, place, values, count=max(records, 1)))
+
+
+def fields_named(dropped: Mapping[tuple[str, str], int]) -> str:
+    """``license and coco_url of 2 images; info and licenses of the file``."""
+    alike: dict[str, list[str]] = {}
+    for (owner, field), count in dropped.items():
+        noun = owner if count == 1 else f"{owner[:-1]}ies" if owner.endswith("y") else f"{owner}s"
+        alike.setdefault("the file" if owner == "file" else f"{count:,} {noun}", []).append(field)
+    return "; ".join(
+        f"{', '.join(fields[:-1])}{' and ' if fields[1:] else ''}{fields[-1]} of {owners}"
+        for owners, fields in alike.items()
+    )
 
 
 def counted(count: int, noun: str) -> str:

@@ -45,9 +45,10 @@ the file is above 1 and not all are whole numbers; the first value above 1 decid
 A category with the id 0 that no annotation uses and that is the supercategory of all others
 (Roboflow's) makes no tag.
 
-Lost: ids of images and annotations, ``licenses`` and ``info``, fields of images and categories
-other than those above (dates, addresses, LVIS's frequencies and negative categories), other lists
-of the file, and ``num_keypoints``, which is counted anew.
+Lost, and told with their number unless empty: ``licenses`` and ``info``, fields of images and
+categories other than those above (dates, addresses, supercategories, LVIS's frequencies and
+negative categories) and other lists of the file. Lost, and made anew: ids of images and
+annotations, and ``num_keypoints``.
 Recognised and refused: results files, captions, panoptic files.
 """
 
@@ -61,7 +62,8 @@ from annotary.contract.output import Output
 from annotary.contract.rows import RowSink
 from annotary.formats.coco import write
 from annotary.formats.coco.ahead import read_ahead
-from annotary.formats.coco.dialect import LenientAnnotations, keyed, tell, with_lists
+from annotary.formats.coco.dialect import LISTS, LenientRecords, keyed, tell, with_lists
+from annotary.formats.coco.extras import is_blank
 from annotary.formats.coco.lists import Categories, Images
 from annotary.formats.coco.records import Annotation, CocoText
 from annotary.formats.coco.rows import Rows
@@ -124,7 +126,7 @@ class Coco(Format):
             )
         text = CocoText(listed)
         member = _refuse_relatives(text)
-        struct = LenientAnnotations(Annotation)
+        struct = LenientRecords(Annotation)
         rows.locate = lambda at: _place(text, member, at)
         rows.id_space = self.family
         decoded = set_units(text, member, rows, struct)
@@ -134,10 +136,27 @@ class Coco(Format):
             if member is not None:
                 Rows(text, member, rows, images, categories, struct).read(decoded, ahead)
         tell(rows, struct.mended, "annotation")
+        _tell_lost(text, rows)
         text.finish()
 
     def write(self, data: Dataset, out: Output) -> None:
         write.write(data, out, write.boxes)
+
+
+_LOOKED_AT = 1000
+"""A list of more elements is not decoded to see whether they are blank."""
+
+
+def _tell_lost(text: CocoText, rows: RowSink) -> None:
+    """Count what the file's root says besides its lists; ``normalized`` was read."""
+    for key, member in text.json.members.items():
+        if key in LISTS:
+            continue
+        value = True if member.count > _LOOKED_AT else text.value(key)
+        if key == "info" and isinstance(value, dict):
+            value.pop("normalized", None)
+        if not is_blank(value) and (key, value) != ("type", "instances"):
+            rows.dropped("file", key)
 
 
 def _first(text: JsonText, member: Member) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import msgspec
 
 from annotary.contract.rows import RowSink
 from annotary.syntax.json.growing import OpenStruct
-from annotary.syntax.json.record import Plain
 from annotary.syntax.json.text import JsonSyntaxError, JsonText, Member
 from annotary.syntax.source import SourceFile
 
@@ -32,27 +31,8 @@ _ADVICE = {
 }
 
 
-class LenientRecords(Plain[T]):
-    """Decodes records as :class:`Plain` does, and mends those that it refuses."""
-
-    def __init__(self, type: type[T]) -> None:
-        super().__init__(type)
-        self.mended: Counter[str] = Counter()
-
-    def decode(self, text: bytes) -> T:
-        try:
-            return super().decode(text)
-        except msgspec.ValidationError:
-            record, what = _mended(text)
-            if not what:
-                raise
-            made = self.convert(record)
-            self.mended.update(what)
-            return made
-
-
-class LenientAnnotations(OpenStruct[T]):
-    """The same for annotations, whose unknown fields are kept."""
+class LenientRecords(OpenStruct[T]):
+    """Decodes records with their unknown fields, and mends those that would be refused."""
 
     def __init__(self, base: type[T], limit: int = 64) -> None:
         super().__init__(base, limit)

@@ -105,3 +105,12 @@ def _says_something(name: str, value: Any) -> bool:
     if value is None or value is False or value in ("", [], {}):
         return False
     return bool(value) or name not in FLAGS
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a field of an image, a class or the file is but a template that nobody filled in."""
+    if isinstance(value, dict):
+        return all(is_blank(each) for each in value.values())
+    if isinstance(value, list):
+        return all(is_blank(each) for each in value)
+    return not value or value == "none"

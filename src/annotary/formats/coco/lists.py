@@ -11,6 +11,7 @@ import numpy as np
 
 from annotary.contract.rows import RowSink
 from annotary.formats.coco.dialect import LenientRecords, tell
+from annotary.formats.coco.extras import is_blank
 from annotary.formats.coco.ids_seen import IdIndex, IdSet
 from annotary.formats.coco.records import Category, CocoText, Id, Image, Numbers
 from annotary.geometry.arrays import Ints
@@ -20,15 +21,22 @@ from annotary.syntax.json.text import Fault
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+_DECLARED_AND_LOST = {"image": "coco_url", "category": "supercategory"}
+"""What is looked at while reading, but not kept."""
+
 
 def records(
     text: CocoText, rows: RowSink, key: str, type: type[R], record: str
 ) -> Iterator[tuple[list[int], list[R]]]:
-    """Chunks of a list that is not the annotations: indexes and records; faults are told."""
+    """Chunks of a list that is not the annotations: indexes and records; faults are told.
+
+    Fields that say something and are not kept are counted.
+    """
     member = text.array(key)
     if member is None:
         return
     lenient = LenientRecords(type)
+    lost = _DECLARED_AND_LOST[record]
     chunks = text.json.elements(member, lenient)
     while True:
         with no_collection():
@@ -41,6 +49,11 @@ def records(
                 if not isinstance(item, Fault):
                     indexes.append(index)
                     good.append(item)
+                    fields = lenient.extras(item) if lenient.extra_fields else {}
+                    fields[lost] = getattr(item, lost)
+                    for field, value in fields.items():
+                        if not is_blank(value):
+                            rows.dropped(record, field)
                 elif not text.cut(item):
                     code, values = text.fault(item, record)
                     rows.problem(code, text.fault_place(member, item), **values)

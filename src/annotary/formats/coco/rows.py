@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from annotary.contract.rows import RowSink
 from annotary.formats.coco.ahead import Ahead, is_ahead
-from annotary.formats.coco.dialect import LenientAnnotations
+from annotary.formats.coco.dialect import LenientRecords
 from annotary.formats.coco.ids_seen import IdSet
 from annotary.formats.coco.lists import Categories, Images
 from annotary.formats.coco.parts import Parts, RefusedError
@@ -32,7 +32,7 @@ class Rows:
         rows: RowSink,
         images: Images,
         categories: Categories,
-        struct: LenientAnnotations[Annotation],
+        struct: LenientRecords[Annotation],
     ) -> None:
         self._text = text
         self._member = member
