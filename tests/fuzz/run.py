@@ -23,6 +23,7 @@ SECONDS = 20
 """How long a session of a few small files may take."""
 LARGEST = 100_000
 WHOLE_FILE = {
+    "fields-not-kept",
     "empty-file", "lfs-pointer", "appledouble", "unknown-format", "ambiguous-format",
     "wrong-format", "export-only", "results-file", "duplicate-file", "unreadable-file", "too-large",
     "no-class-list",
