@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -44,8 +45,13 @@ def interruptible(work: Callable[[], T]) -> T:
             ended.set()
 
     threading.Thread(target=run, name="annotary-command", daemon=True).start()
-    while not ended.wait(_LOOK_SECONDS):
-        pass
+    try:
+        while not ended.wait(_LOOK_SECONDS):
+            pass
+    except KeyboardInterrupt:
+        # the store is closed when the process ends, and not under the feet of the work
+        atexit.register(ended.wait, PATIENCE_SECONDS)
+        raise
     if errors:
         raise errors[0]
     return answers[0]
