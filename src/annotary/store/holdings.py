@@ -7,7 +7,7 @@ row names is named by nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -68,14 +68,6 @@ def is_shown(db: Database, key: str) -> bool:
             (key,),
         )
     )
-
-
-def all_expected(db: Database) -> Iterator[tuple[str, int, int | None]]:
-    """The blobs of all assets: key, size and, where that was kept, CRC-32C."""
-    yield from db.execute(
-        "SELECT a.blob, COALESCE(b.size, a.file_size), b.crc32c FROM assets a"
-        " LEFT JOIN blobs b ON b.key = a.blob WHERE a.blob IS NOT NULL"
-    ).fetchall()
 
 
 def unnamed(db: Database, listed: Sequence[str]) -> list[str]:
